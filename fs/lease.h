@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rules of leases, nodes' records and time: the decisions only.
+ *
+ * Pure: no clock, no I/O, no allocation, no static state.  fs/plane.c takes the facts from the
+ * index and its own observations, asks here inside each transaction, and writes what was granted.
+ * The simulator (tests/sim) runs the same functions.
+ *
+ * Safety argument.  A commit of a node's record ("beat") raises its beat counter.  The holder of a
+ * lease trusts it until lease_deadline_ms(t0), counted on its own clock from t0, *before* the first
+ * attempt to commit the beat that succeeded.  An observer deposes it only after it has seen the
+ * same counter for more than timeout_ms, counted on its own clock from *after* it loaded that
+ * value.  What the observer saw cannot be older than the holder's t0, so the holder has stopped
+ * before; margin_ms pays for clocks that run at different rates and for the one call in flight.
+ * Beats and take-overs are commits on one chain of generations, so a take-over commits only where
+ * no later beat did.
+ *
+ * All times are CLOCK_BOOTTIME milliseconds of one machine.
+ */
+#ifndef FS_LEASE_H
+#define FS_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The timing that every node of a plane shares.  Filled by lease_timing_init() only. */
+struct lease_timing {
+	uint64_t timeout_ms; /* heartbeatTimeout */
+	uint64_t poll_ms;    /* pollPeriod */
+	uint64_t margin_ms;  /* the holder stops this long before an observer may depose it */
+};
+
+#define LEASE_TIMEOUT_MIN_MS 500
+#define LEASE_TIMEOUT_MAX_MS 600000
+#define LEASE_POLL_MIN_MS    10
+
+/* NULL, or the inequality that these two break, as a text for people. */
+const char *lease_timing_problem(uint64_t timeout_ms, uint64_t poll_ms);
+
+/* -EINVAL where lease_timing_problem() names a problem. */
+int lease_timing_init(struct lease_timing *ret, uint64_t timeout_ms, uint64_t poll_ms);
+
+/* What this mount has seen of one node's beat counter. */
+struct lease_seen {
+	uint64_t beat;
+	uint64_t since_ms; /* when the current value was first seen; 0: never seen */
+};
+
+/* Note that the index, loaded before @now_ms, says @beat. */
+void lease_see(struct lease_seen *s, uint64_t beat, uint64_t now_ms);
+
+/* Has the counter stood still for more than the timeout?  Exactly the timeout is still alive. */
+bool lease_has_lapsed(const struct lease_seen *s, const struct lease_timing *t, uint64_t now_ms);
+
+/* Until when a node may act on a beat whose first attempt to commit began at @t0_ms. */
+uint64_t lease_deadline_ms(const struct lease_timing *t, uint64_t t0_ms);
+
+/* One node, as the index and this mount's observation have it. */
+struct lease_node {
+	bool known;             /* it has a record */
+	bool ours;              /* which belongs to this mount */
+	bool over;              /* which says FAILED or TERMINATED */
+	struct lease_seen seen; /* meaningful if known */
+	uint64_t deadline_ms;   /* meaningful if ours: lease_deadline_ms() of its last beat, or 0 */
+};
+
+/* What a record says of its node: all that the rules ask of its content. */
+enum lease_claim_of_record {
+	LEASE_RECORD_PLAIN,
+	LEASE_RECORD_MASTER, /* status MASTER */
+	LEASE_RECORD_OVER,   /* status FAILED or TERMINATED: its leases are free with this commit */
+};
+
+/*
+ * May this mount write the node's record?
+ *
+ * 0; -EACCES: it belongs to another mount whose node is alive; -ESTALE: it says MASTER, and the
+ * node does not hold the lease `master` (@holds_master) any more.  A record of another mount whose
+ * node lapsed or is over is adopted: the caller frees that node's leases in the same commit.
+ */
+int lease_may_write_record(const struct lease_node *n, enum lease_claim_of_record says,
+			   bool holds_master, const struct lease_timing *t, uint64_t now_ms);
+
+/* May this mount remove the node's record?  0; -ENOENT; -EBUSY while it is alive or @holds_any. */
+int lease_may_remove_record(const struct lease_node *n, bool holds_any,
+			    const struct lease_timing *t, uint64_t now_ms);
+
+/*
+ * May @claimant have a lease?  @holder is NULL if it is free, @claimant itself if it has it
+ * already.
+ *
+ * 0: granted, the epoch rises by one; -EPERM: the claimant is not this mount's; -ESTALE: the
+ * claimant's own heartbeat has lapsed or its record says that it is over; -EBUSY: the holder has
+ * been seen to beat within the timeout.
+ */
+int lease_may_claim(const struct lease_node *claimant, const struct lease_node *holder,
+		    const struct lease_timing *t, uint64_t now_ms);
+
+/* May this mount give the holder's lease back?  0, or -EPERM: the holder is not this mount's. */
+int lease_may_release(const struct lease_node *holder);
+
+#endif
