@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/record.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_status(const char *text)
+{
+	static const char *const names[] = {"INITIALIZING", "STANDBY", "HOT_STANDBY",
+					    "HOT_BACKUP",   "MASTER",  RECORD_FAILED,
+					    "TERMINATED"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int record_check(const char *text, size_t n, const char *id, char ret_status[INDEX_STATUS_BYTES])
+{
+	json_auto_t *record = NULL;
+	const char *node_id, *status;
+	json_error_t error;
+
+	if (n > RECORD_MAX_BYTES) {
+		return -EINVAL;
+	}
+	record = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+	if (!record) {
+		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
+	}
+	node_id = json_string_value(json_object_get(record, "nodeId"));
+	status = json_string_value(json_object_get(record, "status"));
+	if (!node_id || strcmp(node_id, id) != 0 || !status || !is_status(status)) {
+		return -EINVAL;
+	}
+	(void)snprintf(ret_status, INDEX_STATUS_BYTES, "%s", status);
+	return 0;
+}
+
+enum lease_claim_of_record record_says(const char *status)
+{
+	if (strcmp(status, "MASTER") == 0) {
+		return LEASE_RECORD_MASTER;
+	}
+	if (strcmp(status, RECORD_FAILED) == 0 || strcmp(status, "TERMINATED") == 0) {
+		return LEASE_RECORD_OVER;
+	}
+	return LEASE_RECORD_PLAIN;
+}
+
+int record_with_status(const char *text, const char *status, char **ret_text)
+{
+	json_auto_t *record = json_loads(text, 0, NULL);
+	char *out;
+
+	if (!json_is_object(record)) {
+		return -EINVAL;
+	}
+	if (json_object_set_new(record, "status", json_string(status)) < 0) {
+		return -ENOMEM;
+	}
+	out = json_dumps(record, JSON_COMPACT);
+	if (!out) {
+		return -ENOMEM;
+	}
+	*ret_text = out;
+	return 0;
+}

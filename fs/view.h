@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plane at one generation, in memory, for everybody who must not wait for the share: immutable
+ * and counted by reference.  It carries what this mount has observed as well (fs/lease.h): each new
+ * view takes the observations of the one before it.
+ *
+ * Built by the plane's thread; read by any thread.
+ */
+#ifndef FS_VIEW_H
+#define FS_VIEW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/parse.h"
+#include "fs/index.h"
+#include "fs/lease.h"
+
+struct view_node {
+	char id[PARSE_ID_BYTES];
+	struct index_node row;
+	bool ours;
+	struct lease_seen seen;
+	uint64_t
+		deadline_ms; /* ours: until when its last beat counts; 0: no beat of this process */
+	int64_t mtime_ms; /* of the generation that carried its last beat, by the server's clock */
+	char *record;
+	size_t n;
+};
+
+struct view_lease {
+	char name[PARSE_ID_BYTES];
+	struct index_lease row;
+};
+
+/* change.log as text, shared by the views between two events. */
+struct view_log {
+	atomic_uint refs;
+	uint64_t newest; /* sequence number of the last event */
+	char *text;
+	size_t n;
+};
+
+struct view {
+	atomic_uint refs;
+	uint64_t generation;
+	int64_t mtime_ms; /* of that generation */
+	struct lease_timing timing;
+	size_t n_nodes;
+	struct view_node *nodes; /* in order of id */
+	size_t n_leases;
+	struct view_lease *leases;
+	struct view_log *log;
+};
+
+/* What is known of the generation that a new view shows. */
+struct view_head {
+	uint64_t generation;
+	int64_t mtime_ms;
+	uint64_t
+		loaded_ms; /* CLOCK_BOOTTIME after it was loaded: from when what it says was seen */
+	const char *own_mount;
+	uint64_t t0_ms; /* before the first attempt to commit it, if this mount did; else 0 */
+};
+
+/* Build the view of @ix.  @before is the last one or NULL.  Errors of index.h. */
+int view_new(struct index *ix, const struct view *before, const struct view_head *head,
+	     struct view **ret);
+
+struct view *view_ref(struct view *v);
+
+/* NULL is allowed. */
+void view_unref(struct view *v);
+
+/* NULL if there is none. */
+const struct view_node *view_find_node(const struct view *v, const char *id);
+
+/* A lease that was never granted is free with epoch 0. */
+struct index_lease view_lease(const struct view *v, const char *name);
+
+#endif
