@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ha/announce.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ha/snapshot.h"
+
+#define TEXT_BYTES 512
+
+bool ha_announce_is_refusal(enum ha_reason reason)
+{
+	return reason == HA_REASON_MASTER_EXISTS || reason == HA_REASON_NO_MASTER;
+}
+
+/* "yAVz0fzo at http://a:8081/", or what stands for it. */
+static void describe_master(const struct ha_snapshot *s, const char *own_id, char *ret, size_t n)
+{
+	const struct ha_snapshot_node *node = s->master ? ha_snapshot_find(s, s->master) : NULL;
+
+	if (s->master && strcmp(s->master, own_id) == 0) {
+		/* Read before somebody took it from us. */
+		(void)snprintf(ret, n, "a node not known yet");
+	} else if (node && node->record.uri) {
+		(void)snprintf(ret, n, "%s at %s", s->master, node->record.uri);
+	} else {
+		(void)snprintf(ret, n, "%s", s->master ? s->master : "nobody");
+	}
+}
+
+/* What comes after "Management node <id> ". */
+static enum log_level describe(enum ha_reason reason, const char *own_id,
+			       const struct ha_snapshot *newest, char *ret, size_t n)
+{
+	char master[TEXT_BYTES / 2];
+
+	describe_master(newest, own_id, master, sizeof(master));
+	switch (reason) {
+	case HA_REASON_STARTED:
+		(void)snprintf(ret, n, "starting");
+		return LOG_INFO;
+	case HA_REASON_AUTODETECTED:
+		if (newest->master) {
+			(void)snprintf(ret, n, "running as HA STANDBY autodetected, master is %s",
+				       master);
+		} else {
+			(void)snprintf(ret, n,
+				       "running as HA STANDBY autodetected, no master currently "
+				       "(other node should promote itself soon)");
+		}
+		return LOG_INFO;
+	case HA_REASON_REQUESTED:
+		(void)snprintf(ret, n, "running as HA STANDBY (explicitly requested); master %s",
+			       master);
+		return LOG_INFO;
+	case HA_REASON_ELECTED:
+		(void)snprintf(ret, n, "running as HA MASTER autodetected");
+		return LOG_INFO;
+	case HA_REASON_MASTER_MODE:
+		(void)snprintf(ret, n, "running as HA MASTER explicitly");
+		return LOG_INFO;
+	case HA_REASON_LEASE_EXPIRED:
+		(void)snprintf(ret, n, "is no longer HA MASTER: its lease expired, retrying");
+		return LOG_WARN;
+	case HA_REASON_DEPOSED:
+		(void)snprintf(ret, n,
+			       "detected master change, stolen from us, deferring to %s, retrying",
+			       master);
+		return LOG_WARN;
+	case HA_REASON_REJOINED:
+		(void)snprintf(ret, n, "running as HA STANDBY again, master is %s", master);
+		return LOG_INFO;
+	case HA_REASON_MASTER_EXISTS:
+		(void)snprintf(
+			ret, n,
+			"failed: Master already exists; cannot run as master (master %s); to "
+			"trigger a promotion, set a priority and demote the current master",
+			master);
+		return LOG_ERR;
+	case HA_REASON_NO_MASTER:
+		(void)snprintf(ret, n, "failed: No existing master; cannot start as STANDBY");
+		return LOG_ERR;
+	case HA_REASON_ID_IN_USE:
+		(void)snprintf(
+			ret, n,
+			"failed: its record belongs to another machine, or to the mount that "
+			"was here before, retrying");
+		return LOG_WARN;
+	case HA_REASON_STOPPED:
+		(void)snprintf(ret, n, "terminated");
+		return LOG_INFO;
+	case HA_REASON_MAX_:
+		break;
+	}
+	assert(false);
+	return LOG_ERR;
+}
+
+void ha_announce(const char *id, const struct ha_action *entered, const struct ha_snapshot *newest)
+{
+	char what[TEXT_BYTES], msg[TEXT_BYTES + HA_ID_BYTES + 32];
+	enum log_level level = describe(entered->reason, id, newest, what, sizeof(what));
+
+	(void)snprintf(msg, sizeof(msg), "Management node %s %s", id, what);
+	log_line(level, "ha", msg, "state=%s previous=%s reason=\"%s\" epoch=%" PRIu64,
+		 ha_state_name(entered->state), ha_state_name(entered->previous),
+		 ha_reason_text(entered->reason), entered->epoch);
+}

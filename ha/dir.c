@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ha/dir.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/parse.h"
+#include "ha/snapshot.h"
+
+/* Records are 4 KiB at most, and an operator clears them long before there are this many. */
+#define PLANE_MAX_BYTES (16U << 20)
+
+/* Deeper trees are refused: each level holds a descriptor open. */
+#define DEPTH_MAX 64
+
+struct ha_dir {
+	char *path;
+	char node_id[PARSE_ID_BYTES];
+	char plane_id[PARSE_ID_BYTES]; /* "" before the first connect */
+	int fd;                        /* of the mount's root, or -EBADF */
+	int record_fd;                 /* open for the life of the process, or -EBADF */
+};
+
+static DIR *open_stream(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!stream) {
+		closep(&fd);
+	}
+	return stream;
+}
+
+static void close_stream(DIR *stream)
+{
+	(void)closedir(stream);
+}
+
+DEFINE_CLEANUP(DIR *, close_stream);
+
+static void drop_handles(struct ha_dir *d)
+{
+	closep(&d->record_fd);
+	closep(&d->fd);
+	d->record_fd = -EBADF;
+	d->fd = -EBADF;
+}
+
+/* Does this error say that the handle is dead, not the operation wrong? */
+static bool is_dead_mount(int error)
+{
+	return error == ENOTCONN || error == ECONNABORTED || error == ENODEV || error == EBADF;
+}
+
+/* The result of a call whose -ESTALE would speak of the handle, not of the lease. */
+static int failed(struct ha_dir *d, int error)
+{
+	if (error == ESTALE || is_dead_mount(error)) {
+		drop_handles(d);
+		return -ENOTCONN;
+	}
+	return -error;
+}
+
+/* The result of an fsync that committed: every answer but a dead mount's is the commit's own. */
+static int committed(struct ha_dir *d, int fd)
+{
+	if (fsync(fd) == 0) {
+		return 0;
+	}
+	return errno == ESTALE ? -ESTALE : failed(d, errno);
+}
+
+static int get_text_xattr(int fd, const char *name, char *ret, size_t room)
+{
+	ssize_t n = fgetxattr(fd, name, ret, room - 1);
+
+	if (n < 0) {
+		return -errno;
+	}
+	ret[n] = '\0';
+	return 0;
+}
+
+static int connect_mount(struct ha_dir *d)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char plane_id[PARSE_ID_BYTES];
+
+	if (d->fd >= 0) {
+		return 0;
+	}
+	fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		return -errno;
+	}
+	if (get_text_xattr(fd, "user.holdfast.plane_id", plane_id, sizeof(plane_id)) < 0 ||
+	    (d->plane_id[0] && strcmp(plane_id, d->plane_id) != 0)) {
+		return -ENODEV;
+	}
+	(void)snprintf(d->plane_id, sizeof(d->plane_id), "%s", plane_id);
+	d->fd = take_fd(&fd);
+	return 0;
+}
+
+int ha_dir_open(const char *path, const char *node_id, struct ha_dir **ret, struct err *reterr)
+{
+	_cleanup_(ha_dir_closep) struct ha_dir *d = calloc(1, sizeof(*d));
+	int r;
+
+	assert(parse_id_is_valid(node_id));
+	if (!d) {
+		return -ENOMEM;
+	}
+	d->fd = -EBADF;
+	d->record_fd = -EBADF;
+	(void)snprintf(d->node_id, sizeof(d->node_id), "%s", node_id);
+	d->path = strdup(path);
+	if (!d->path) {
+		return -ENOMEM;
+	}
+	r = connect_mount(d);
+	if (r == -ENODEV || r == -ENOENT || r == -ENOTCONN) {
+		return err_set(reterr, r, "%s %s; first type: holdfast mount <share> %s", path,
+			       r == -ENOENT   ? "does not exist"
+			       : r == -ENODEV ? "is no Holdfast mount"
+					      : "has lost its mount",
+			       path);
+	}
+	if (r < 0) {
+		return err_wrap(reterr, r, "opening %s", path);
+	}
+	*ret = take_ptr(d);
+	return 0;
+}
+
+void ha_dir_close(struct ha_dir *d)
+{
+	if (d) {
+		drop_handles(d);
+		free(d->path);
+		free(d);
+	}
+}
+
+static int open_record(struct ha_dir *d)
+{
+	char name[sizeof("nodes/") + PARSE_ID_BYTES];
+	int fd;
+
+	if (d->record_fd >= 0) {
+		return 0;
+	}
+	(void)snprintf(name, sizeof(name), "nodes/%s", d->node_id);
+	fd = openat(d->fd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		return failed(d, errno);
+	}
+	d->record_fd = fd;
+	return 0;
+}
+
+int ha_dir_write_record(struct ha_dir *d, const char *text)
+{
+	size_t n = strlen(text);
+	ssize_t written;
+	int r;
+
+	if ((r = connect_mount(d)) < 0 || (r = open_record(d)) < 0) {
+		return r;
+	}
+	written = pwrite(d->record_fd, text, n, 0);
+	if (written < 0) {
+		return failed(d, errno);
+	}
+	/* It is staged in the mount's memory: part of it makes no record, and is not committed. */
+	if ((size_t)written != n) {
+		return -EIO;
+	}
+	if (ftruncate(d->record_fd, (off_t)n) < 0) {
+		return failed(d, errno);
+	}
+	return committed(d, d->record_fd);
+}
+
+int ha_dir_read_plane(struct ha_dir *d, struct ha_snapshot **ret, struct err *reterr)
+{
+	static const char name[] = ".holdfast/plane.json";
+	_cleanup_free_ char *text = NULL;
+	size_t n;
+	int r;
+
+	r = connect_mount(d);
+	if (r < 0) {
+		return err_wrap(reterr, r, "opening %s", d->path);
+	}
+	r = io_read_file(d->fd, name, PLANE_MAX_BYTES, &text, &n);
+	if (r < 0) {
+		return err_wrap(reterr, failed(d, -r), "reading %s", name);
+	}
+	r = ha_snapshot_parse(text, n, ret, reterr);
+	return r < 0 ? err_wrap(reterr, r, "reading %s", name) : 0;
+}
+
+int ha_dir_claim(struct ha_dir *d, uint64_t *ret_epoch)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char epoch[24];
+	int r;
+
+	r = connect_mount(d);
+	if (r < 0) {
+		return r;
+	}
+	fd = openat(d->fd, "master", O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) {
+		return failed(d, errno);
+	}
+	r = io_write_full(fd, d->node_id, strlen(d->node_id));
+	if (r < 0) {
+		return failed(d, -r);
+	}
+	r = committed(d, fd);
+	if (r < 0) {
+		return r;
+	}
+	r = get_text_xattr(fd, "user.holdfast.epoch", epoch, sizeof(epoch));
+	if (r < 0) {
+		return failed(d, -r);
+	}
+	return parse_u64(epoch, ret_epoch);
+}
+
+/* Names that the mount makes up: they are no persisted state. */
+static bool is_mounts_own(const char *name)
+{
+	static const char *const names[] = {"nodes", "master", "planeId", "change.log",
+					    ".holdfast"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_dot(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Is there a file in this tree?  Directories alone are no state. */
+static int has_file(int parent, const char *name, unsigned depth)
+{
+	_cleanup_(close_streamp) DIR *stream = open_stream(parent, name);
+	const struct dirent *entry;
+	int r;
+
+	if (!stream) {
+		return errno == ENOTDIR || errno == ELOOP ? 1 : -errno;
+	}
+	while (errno = 0, (entry = readdir(stream))) {
+		if (is_dot(entry->d_name) || (depth == 0 && is_mounts_own(entry->d_name))) {
+			continue;
+		}
+		r = depth == DEPTH_MAX ? 1 : has_file(dirfd(stream), entry->d_name, depth + 1);
+		if (r != 0) {
+			return r;
+		}
+	}
+	return -errno;
+}
+
+int ha_dir_is_empty(struct ha_dir *d)
+{
+	int r = connect_mount(d);
+
+	if (r == 0) {
+		r = has_file(d->fd, ".", 0);
+	}
+	return r < 0 ? failed(d, -r) : !r;
+}
+
+static int clear_below(int parent, const char *name, dev_t device, uint64_t until_ms,
+		       unsigned depth);
+
+/* 1: it, or some of what it holds, is removed. */
+static int clear_entry(int parent, const char *name, dev_t device, uint64_t until_ms,
+		       unsigned depth)
+{
+	int r;
+
+	if (unlinkat(parent, name, 0) == 0) {
+		return 1;
+	}
+	if (errno != EISDIR) {
+		return -errno;
+	}
+	r = clear_below(parent, name, device, until_ms, depth);
+	if (r != 0) {
+		return r;
+	}
+	return unlinkat(parent, name, AT_REMOVEDIR) < 0 ? -errno : 1;
+}
+
+/* 0: it was empty; 1: something is removed, look again; removing while reading may skip entries. */
+static int clear_below(int parent, const char *name, dev_t device, uint64_t until_ms,
+		       unsigned depth)
+{
+	_cleanup_(close_streamp) DIR *stream = open_stream(parent, name);
+	const struct dirent *entry;
+	bool removed = false;
+	struct stat st;
+
+	if (!stream || fstat(dirfd(stream), &st) < 0) {
+		return -errno;
+	}
+	/* What somebody mounted inside is not this plane's state. */
+	if (st.st_dev != device) {
+		return -EXDEV;
+	}
+	if (depth == DEPTH_MAX) {
+		return -ELOOP;
+	}
+	while (errno = 0, (entry = readdir(stream))) {
+		int r;
+
+		if (is_dot(entry->d_name) || (depth == 0 && is_mounts_own(entry->d_name))) {
+			continue;
+		}
+		r = clear_entry(dirfd(stream), entry->d_name, device, until_ms, depth + 1);
+		if (r < 0) {
+			return r;
+		}
+		removed = true;
+		if (clock_boot_ms() >= until_ms) {
+			return 1;
+		}
+	}
+	return errno ? -errno : removed;
+}
+
+int ha_dir_clear(struct ha_dir *d, uint64_t until_ms)
+{
+	struct stat st;
+	int r = connect_mount(d);
+
+	if (r == 0) {
+		r = fstat(d->fd, &st) < 0 ? -errno : 0;
+	}
+	if (r == 0) {
+		r = clear_below(d->fd, ".", st.st_dev, until_ms, 0);
+	}
+	return r < 0 ? failed(d, -r) : r;
+}
