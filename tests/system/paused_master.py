@@ -138,12 +138,17 @@ def a_paused_machine(world):
 @check
 def a_short_pause_costs_nothing(world):
     scene = Scene(world)
-    epoch = scene.mounts[1].plane()["leases"]["master"]["epoch"]
+    before = scene.mounts[1].plane()
+    holder, epoch = (before["leases"]["master"][key] for key in ("holder", "epoch"))
+
+    def beat():
+        return scene.mounts[1].plane()["nodes"][holder]["beat"]
 
     scene.mounts[0].signal(signal.SIGSTOP)
     time.sleep(0.5)
     scene.mounts[0].signal(signal.SIGCONT)
-    time.sleep(1)
+    paused_at = beat()
+    wait_until(lambda: beat() >= paused_at + 2, PATIENCE_S, "the master beats again")
 
     expect_equal(scene.master.state(), "MASTER", "the master's state after a short pause")
     expect_equal(scene.mounts[1].plane()["leases"]["master"]["epoch"], epoch, "epoch")
