@@ -10,6 +10,15 @@
 /* This many polls must fit into a timeout, or one slow commit costs the lease. */
 #define POLLS_PER_TIMEOUT 4
 
+/* New generations are looked for so often in a poll period: a clean stop is seen at once. */
+#define FOLLOWS_PER_POLL 4
+
+/* However long a poll period is, a share that answers again is noticed after this. */
+#define RETRY_MAX_MS 1000
+
+/* No publication takes this long, nor two timeouts. */
+#define STAGING_MIN_MS 600000
+
 const char *lease_timing_problem(uint64_t timeout_ms, uint64_t poll_ms)
 {
 	if (timeout_ms < LEASE_TIMEOUT_MIN_MS || timeout_ms > LEASE_TIMEOUT_MAX_MS) {
@@ -18,7 +27,7 @@ const char *lease_timing_problem(uint64_t timeout_ms, uint64_t poll_ms)
 	if (poll_ms < LEASE_POLL_MIN_MS) {
 		return "pollPeriod >= 10ms does not hold";
 	}
-	if (timeout_ms < POLLS_PER_TIMEOUT * poll_ms) {
+	if (poll_ms > timeout_ms / POLLS_PER_TIMEOUT) {
 		return "heartbeatTimeout >= 4 x pollPeriod does not hold";
 	}
 	return NULL;
@@ -33,8 +42,19 @@ int lease_timing_init(struct lease_timing *ret, uint64_t timeout_ms, uint64_t po
 		.timeout_ms = timeout_ms,
 		.poll_ms = poll_ms,
 		.margin_ms = timeout_ms * MARGIN_PERCENT / 100,
+		.follow_ms = poll_ms / FOLLOWS_PER_POLL,
+		.limit_ms = timeout_ms / 2,
+		.retry_ms = poll_ms < RETRY_MAX_MS ? poll_ms : RETRY_MAX_MS,
+		.others_ms = 2 * poll_ms, /* their next beat may be under way */
+		.yield_ms = poll_ms / 2,
+		.staging_ms = 2 * timeout_ms > STAGING_MIN_MS ? 2 * timeout_ms : STAGING_MIN_MS,
 	};
 	return 0;
+}
+
+int lease_timing_of(const struct lease_timing *plane, uint64_t timeout_ms, struct lease_timing *ret)
+{
+	return lease_timing_init(ret, timeout_ms ? timeout_ms : plane->timeout_ms, plane->poll_ms);
 }
 
 void lease_see(struct lease_seen *s, uint64_t beat, uint64_t now_ms)
@@ -95,6 +115,11 @@ int lease_may_claim(const struct lease_node *claimant, const struct lease_node *
 		return -EBUSY;
 	}
 	return 0;
+}
+
+int lease_may_change(const struct lease_node *holder, const struct lease_timing *t, uint64_t now_ms)
+{
+	return holder && is_alive(holder, t, now_ms) ? -EBUSY : 0;
 }
 
 int lease_may_release(const struct lease_node *holder)

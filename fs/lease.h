@@ -2,8 +2,9 @@
 /*
  * The rules of leases, nodes' records and time: the decisions only.
  *
- * Pure: no clock, no I/O, no allocation, no static state.  fs/plane.c takes the facts from the
- * index and its own observations, asks here inside each transaction, and writes what was granted.
+ * Pure: no clock, no I/O, no allocation, no static state.  fs/request.c takes the facts from the
+ * index and from what this mount observed, asks here inside each transaction, and writes what was
+ * granted.
  * The simulator (tests/sim) runs the same functions.
  *
  * Safety argument.  A commit of a node's record ("beat") raises its beat counter.  The holder of a
@@ -23,11 +24,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The timing that every node of a plane shares.  Filled by lease_timing_init() only. */
+/* The lease whose holder may write to the share. */
+#define LEASE_MASTER "master"
+
+/*
+ * The timing that every node of a plane shares: two values are given, all others follow from them,
+ * and are computed nowhere else.  Filled by lease_timing_init() only.
+ */
 struct lease_timing {
-	uint64_t timeout_ms; /* heartbeatTimeout */
-	uint64_t poll_ms;    /* pollPeriod */
+	uint64_t timeout_ms; /* heartbeatTimeout: an observer deposes after more than that */
+	uint64_t poll_ms;    /* pollPeriod: a node beats, and a mount with locks, this often */
 	uint64_t margin_ms;  /* the holder stops this long before an observer may depose it */
+	uint64_t follow_ms;  /* a mount looks this often for what others have published */
+	uint64_t limit_ms;   /* a request without an outcome by then is answered: unknown */
+	uint64_t retry_ms;   /* the longest pause between two sendings of the same attempt */
+	uint64_t others_ms;  /* who has published that lately may want to publish again */
+	uint64_t yield_ms;   /* a commit gives way to them for no longer than this */
+	uint64_t staging_ms; /* a staging file of this age is of a mount that died */
 };
 
 #define LEASE_TIMEOUT_MIN_MS 500
@@ -39,6 +52,12 @@ const char *lease_timing_problem(uint64_t timeout_ms, uint64_t poll_ms);
 
 /* -EINVAL where lease_timing_problem() names a problem. */
 int lease_timing_init(struct lease_timing *ret, uint64_t timeout_ms, uint64_t poll_ms);
+
+/*
+ * A lease may have a timeout of its own, @timeout_ms; 0: the plane's.  -EINVAL as above.
+ */
+int lease_timing_of(const struct lease_timing *plane, uint64_t timeout_ms,
+		    struct lease_timing *ret);
 
 /* What this mount has seen of one node's beat counter. */
 struct lease_seen {
@@ -95,6 +114,10 @@ int lease_may_remove_record(const struct lease_node *n, bool holds_any,
  */
 int lease_may_claim(const struct lease_node *claimant, const struct lease_node *holder,
 		    const struct lease_timing *t, uint64_t now_ms);
+
+/* May a lease be removed, or its timeout be changed?  0; -EBUSY while @holder, if any, is alive. */
+int lease_may_change(const struct lease_node *holder, const struct lease_timing *t,
+		     uint64_t now_ms);
 
 /* May this mount give the holder's lease back?  0, or -EPERM: the holder is not this mount's. */
 int lease_may_release(const struct lease_node *holder);

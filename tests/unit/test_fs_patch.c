@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fs/patch.c by the byte; what SQLite itself writes and reads goes through it in test_fs_index.c.
+ * fs/patch.c by the byte; what SQLite itself writes and reads goes through it in test_fs_apply.c.
  */
 #include <stdio.h>
 
 #include "fs/patch.h"
 #include "tests/unit/unit.h"
 
-static const struct patch_table tables[] = {{"kv", "ta"}, {"n", "tii"}, {0}};
+static const struct patch_table tables[] = {{"kv", "ta"}, {"n", "tin"}, {0}};
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
@@ -17,8 +17,11 @@ static const struct patch_table tables[] = {{"kv", "ta"}, {"n", "tii"}, {0}};
 #define N                                                                                          \
 	"P\x03\x01\x00\x00"                                                                        \
 	"n\0"
-#define K   "\x03\x01k"                            /* the text "k" */
-#define ONE "\x01\x00\x00\x00\x00\x00\x00\x00\x01" /* the integer 1 */
+#define K         "\x03\x01k"                            /* the text "k" */
+#define ONE       "\x01\x00\x00\x00\x00\x00\x00\x00\x01" /* the integer 1 */
+#define MINUS_ONE "\x01\xff\xff\xff\xff\xff\xff\xff\xff"
+#define COUNT_MAX "\x01\x40\x00\x00\x00\x00\x00\x00\x00"
+#define TOO_MANY  "\x01\x40\x00\x00\x00\x00\x00\x00\x01"
 
 static void rows_of_known_tables_are_sound(void **state)
 {
@@ -32,6 +35,7 @@ static void rows_of_known_tables_are_sound(void **state)
 		{BYTES(KV "\x12\x01" K ONE "\x09\x00" K "\x17\x00" K ONE)},
 		{BYTES(KV "\x17\x00" K "\x00")},
 		{BYTES(N "\x17\x00" K "\x00" ONE)},
+		{BYTES(N "\x17\x00" K MINUS_ONE COUNT_MAX)},
 		{BYTES(KV "\x09\x00" K N "\x09\x00" K)},
 		{BYTES(KV "\x12\x00"
 			  "\x03\x00" ONE)}, /* the empty text */
@@ -42,6 +46,13 @@ static void rows_of_known_tables_are_sound(void **state)
 		print_message("  %zu\n", i);
 		assert_true(patch_is_sound(cases[i].bytes, cases[i].n, tables));
 	}
+}
+
+/* What SQLite gives for a transaction without changes. */
+static void nothing_at_all_is_sound(void **state)
+{
+	(void)state;
+	assert_true(patch_is_sound(NULL, 0, tables));
 }
 
 static void everything_else_is_not(void **state)
@@ -84,6 +95,12 @@ static void everything_else_is_not(void **state)
 		{"a deletion with more than the key", BYTES(KV "\x09\x00" K K)},
 		{"a number for a text", BYTES(KV "\x12\x00" ONE K)},
 		{"a text for a number", BYTES(N "\x12\x00" K K ONE)},
+		{"a count below 0", BYTES(N "\x17\x00" K ONE MINUS_ONE)},
+		{"a count that may overflow", BYTES(N "\x17\x00" K ONE TOO_MANY)},
+		{"the same where a text may be", BYTES(KV "\x17\x00" K TOO_MANY)},
+		{"a text with a NUL", BYTES(KV "\x12\x00" K "\x03\x02k\x00")},
+		{"a key with a NUL", BYTES(KV "\x09\x00"
+					      "\x03\x02\x00k")},
 		{"a NULL", BYTES(KV "\x12\x00" K "\x05")},
 		{"a float", BYTES(KV "\x12\x00" K "\x02\0\0\0\0\0\0\0\0")},
 		{"a blob", BYTES(KV "\x12\x00" K "\x04\x01k")},
@@ -112,10 +129,42 @@ static void no_proper_prefix_of_one_table_is_sound(void **state)
 	}
 }
 
+static void rows_read_as_they_were_written(void **state)
+{
+	static const char text[] = N "\x17\x00" K "\x00" ONE KV "\x12\x00" K ONE "\x09\x01" K;
+	struct patch_reader reader;
+	struct patch_row row;
+
+	(void)state;
+	patch_reader_init(&reader, BYTES(text), tables);
+	assert_int_equal(patch_next(&reader, &row), 1);
+	assert_ptr_equal(row.table, &tables[1]);
+	assert_int_equal(row.op, PATCH_UPDATE);
+	assert_int_equal(row.n_values, 3);
+	assert_int_equal(row.values[0].type, PATCH_TEXT);
+	assert_int_equal(row.values[0].text_bytes, 1);
+	assert_int_equal(row.values[0].text[0], 'k');
+	assert_int_equal(row.values[1].type, PATCH_UNCHANGED);
+	assert_int_equal(row.values[2].type, PATCH_INTEGER);
+	assert_int_equal(row.values[2].integer, 1);
+
+	assert_int_equal(patch_next(&reader, &row), 1);
+	assert_ptr_equal(row.table, &tables[0]);
+	assert_int_equal(row.op, PATCH_INSERT);
+	assert_int_equal(row.n_values, 2);
+
+	assert_int_equal(patch_next(&reader, &row), 1);
+	assert_int_equal(row.op, PATCH_DELETE);
+	assert_int_equal(row.n_values, 1);
+	assert_int_equal(patch_next(&reader, &row), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_of_known_tables_are_sound),
+		cmocka_unit_test(nothing_at_all_is_sound),
+		cmocka_unit_test(rows_read_as_they_were_written),
 		cmocka_unit_test(everything_else_is_not),
 		cmocka_unit_test(no_proper_prefix_of_one_table_is_sound),
 	};
