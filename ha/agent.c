@@ -17,10 +17,11 @@
 #include "ha/dir.h"
 #include "ha/ops.h"
 #include "ha/snapshot.h"
+#include "ha/watch.h"
 
-/* How long the end of the process waits for TERMINATED to be published, and then for the worker. */
+/* How long the process's end waits for TERMINATED to be published, then for each thread. */
 #define FAREWELL_MS    5000
-#define WORKER_STOP_MS 500
+#define THREAD_STOP_MS 500
 
 /* A slice of clearing lets this many others fit into a poll: heartbeats go on between them. */
 #define CLEAR_SLICES_PER_POLL 4
@@ -32,6 +33,7 @@ struct ha_agent {
 	/* Agent thread only, down to the lock. */
 	struct ha_dir *dir; /* NULL once .ops has it */
 	struct ha_ops ops;
+	struct ha_watch *watch;            /* NULL where no engine is run */
 	int last_status[HA_JOB_TYPE_MAX_]; /* logged when it changes */
 	bool may_clear;                    /* --persist clean, and not promoted so far */
 	bool clearing;
@@ -183,7 +185,7 @@ static void on_entered(struct ha_agent *a, const struct ha_action *entered)
 	} else {
 		stop_clearing(a);
 	}
-	if (ha_announce_is_refusal(entered->reason)) {
+	if (ha_reason_is_refusal(entered->reason)) {
 		a->refused = true;
 	}
 }
@@ -238,17 +240,26 @@ static void publish(struct ha_agent *a, struct ha_snapshot *s)
 	(void)pthread_mutex_unlock(&a->lock);
 }
 
-/*
- * An answer of the plane's rules, which the engine deals with; anything else is trouble on the way.
- */
-static bool is_verdict(int status)
+/* What the engine deals with; anything else is trouble that people are told of. */
+static bool is_verdict(enum ha_job_type type, int status)
 {
-	return status >= 0 || status == -EBUSY || status == -ESTALE || status == -EACCES;
+	switch (type) {
+	case HA_JOB_WRITE_RECORD:
+		return ha_engine_is_verdict(HA_ACT_WRITE_RECORD, status);
+	case HA_JOB_READ_PLANE:
+		return ha_engine_is_verdict(HA_ACT_READ_PLANE, status);
+	case HA_JOB_CLAIM:
+		return ha_engine_is_verdict(HA_ACT_CLAIM, status);
+	case HA_JOB_CLEAR:
+	case HA_JOB_TYPE_MAX_:
+		break;
+	}
+	return status >= 0;
 }
 
 static void log_status_change(struct ha_agent *a, enum ha_job_type type, int status)
 {
-	if (is_verdict(status)) {
+	if (is_verdict(type, status)) {
 		status = 0;
 	}
 	if (status == a->last_status[type]) {
@@ -340,16 +351,22 @@ static void run_engine(struct ha_agent *a, int stop_fd)
 	struct pollfd fds[] = {
 		{.fd = ha_ops_fd(&a->ops), .events = POLLIN},
 		{.fd = stop_fd, .events = POLLIN},
+		{.fd = ha_watch_fd(a->watch), .events = POLLIN},
 	};
 
 	while (!a->done && clock_boot_ms() < a->leave_by_ms) {
-		struct ha_event tick = {.type = HA_EV_TICK};
+		struct ha_event tick = {.type = HA_EV_TICK}, news = {.type = HA_EV_NEWS};
+		bool any = poll(fds, 3, wait_ms(a)) > 0;
 
-		if (poll(fds, 2, wait_ms(a)) > 0 && fds[1].revents) {
+		if (any && fds[1].revents) {
 			fds[1].fd = -1; /* told once */
 			leave(a);
 		}
 		take_answers(a);
+		if (any && fds[2].revents) {
+			ha_watch_take(a->watch);
+			step(a, &news);
+		}
 		if (clock_boot_ms() >= ha_engine_deadline_ms(&a->engine)) {
 			step(a, &tick);
 		}
@@ -386,7 +403,11 @@ int ha_agent_run(struct ha_agent *a, const char *node_uri, int stop_fd)
 		run_alone(a, stop_fd);
 		return 0;
 	}
-	r = ha_ops_start(&a->ops, a->dir, a->engine.cfg.timeout_ms / 2 + a->engine.cfg.poll_ms);
+	r = ha_watch_start(ha_dir_path(a->dir), a->engine.cfg.poll_ms, &a->watch);
+	if (r < 0) {
+		return r;
+	}
+	r = ha_ops_start(&a->ops, a->dir, ha_engine_call_limit_ms(&a->engine.cfg));
 	if (r < 0) {
 		return r;
 	}
@@ -432,12 +453,13 @@ int ha_agent_new(const struct ha_agent_options *options, struct ha_dir *dir,
 
 int ha_agent_free(struct ha_agent *a)
 {
-	if (a->ops.worker) {
-		int r = ha_ops_stop(&a->ops, WORKER_STOP_MS);
+	int r = a->watch ? ha_watch_stop(a->watch, THREAD_STOP_MS) : 0;
 
-		if (r < 0) {
-			return r;
-		}
+	if (r == 0 && a->ops.worker) {
+		r = ha_ops_stop(&a->ops, THREAD_STOP_MS);
+	}
+	if (r < 0) {
+		return r;
 	}
 	ha_dir_close(a->dir);
 	ha_snapshot_unref(a->newest);

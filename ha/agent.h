@@ -3,10 +3,10 @@
  * The shell around the engine: brings it events, carries out its actions, tells others from memory.
  *
  * Decides nothing.  ha_agent_run() is the agent thread (the process's main thread); it waits in
- * poll(2) and never touches the share: file operations are the worker's (ha/worker.h), and an
- * operation without an answer after half the heartbeat timeout plus a poll is answered to the
- * engine as -ETIMEDOUT, its late answer dropped.  A hung share delays neither a step-down nor the
- * end of the process.
+ * poll(2) and never touches the share: file operations are the worker's (ha/worker.h), waiting for
+ * news is the watch's (ha/watch.h).  An operation without an answer after half the heartbeat
+ * timeout plus a poll is answered to the engine as -ETIMEDOUT, its late answer dropped.  A hung
+ * share delays neither a step-down nor the end of the process.
  */
 #ifndef HA_AGENT_H
 #define HA_AGENT_H
@@ -55,7 +55,7 @@ void ha_agent_look(struct ha_agent *a, struct ha_look *ret);
 int ha_agent_run(struct ha_agent *a, const char *node_uri, int stop_fd);
 
 /*
- * -ETIMEDOUT: the share still holds the worker; nothing is freed, and only _exit(2) ends the
+ * -ETIMEDOUT: the share still holds a thread; nothing more is freed, and only _exit(2) ends the
  * process.
  */
 int ha_agent_free(struct ha_agent *a);

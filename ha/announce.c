@@ -12,11 +12,6 @@
 
 #define TEXT_BYTES 512
 
-bool ha_announce_is_refusal(enum ha_reason reason)
-{
-	return reason == HA_REASON_MASTER_EXISTS || reason == HA_REASON_NO_MASTER;
-}
-
 /* "yAVz0fzo at http://a:8081/", or what stands for it. */
 static void describe_master(const struct ha_snapshot *s, const char *own_id, char *ret, size_t n)
 {

@@ -33,6 +33,9 @@ void ha_dir_close(struct ha_dir *d);
 
 DEFINE_CLEANUP(struct ha_dir *, ha_dir_close);
 
+/* As it was given.  Any thread. */
+const char *ha_dir_path(const struct ha_dir *d);
+
 /*
  * Commit the node's record.  The answers are those of HA_ACT_WRITE_RECORD; -ESTALE only ever
  * means that the lease is not ours, never a stale file handle.

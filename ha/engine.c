@@ -9,7 +9,7 @@
 
 #include "ha/election.h"
 
-/* This many polls must fit into a timeout, or one slow commit costs the lease. */
+/* This many polls must fit into a timeout, as fs/lease.c demands of the plane. */
 #define POLLS_PER_TIMEOUT 4
 
 #define TO(state) (1U << (state))
@@ -51,7 +51,10 @@ static void claim(struct step *s)
 	s->e->claim_sent_ms = s->ev->now_ms;
 }
 
-/* A granted claim is a beat, as a committed record is: both count from before they left. */
+/*
+ * A granted claim is a beat, as a committed record is: both count from before they left.  The mount
+ * counts alike, see lease_deadline_ms() in fs/lease.h.
+ */
 static uint64_t lease_end_ms(const struct ha_engine *e, uint64_t sent_ms)
 {
 	return sent_ms + e->cfg.timeout_ms - e->cfg.margin_ms;
@@ -102,7 +105,7 @@ static const struct ha_peer *other_master(const struct ha_engine *e, const struc
 	return holder;
 }
 
-/* Is this plane fit to decide on: does it hold the record that this very poll committed? */
+/* Is this plane fit to decide on: does it hold the record that the last poll committed? */
 static bool sees_itself(const struct ha_engine *e, const struct ha_plane *plane)
 {
 	const struct ha_peer *own = find_peer(plane, e->cfg.id);
@@ -244,19 +247,29 @@ static bool is_idle(const struct ha_engine *e)
 	return !e->record_in_flight && !e->plane_in_flight && !e->claim_in_flight;
 }
 
+static void read_plane(struct step *s)
+{
+	emit(s, HA_ACT_READ_PLANE);
+	s->e->plane_in_flight = true;
+	s->e->news = false;
+}
+
 static void poll_if_due(struct step *s)
 {
 	struct ha_engine *e = s->e;
 
-	if (!is_idle(e) || s->ev->now_ms < e->next_poll_ms) {
+	if (!is_idle(e)) {
 		return;
 	}
-	if (e->joined) {
-		write_record(s);
+	if (s->ev->now_ms >= e->next_poll_ms) {
+		if (e->joined) {
+			write_record(s);
+		}
+		read_plane(s);
+		e->next_poll_ms = s->ev->now_ms + e->cfg.poll_ms;
+	} else if (e->news) {
+		read_plane(s);
 	}
-	emit(s, HA_ACT_READ_PLANE);
-	e->plane_in_flight = true;
-	e->next_poll_ms = s->ev->now_ms + e->cfg.poll_ms;
 }
 
 static void say_farewell(struct step *s)
@@ -315,6 +328,9 @@ void ha_engine_step(struct ha_engine *e, const struct ha_event *ev, struct ha_ac
 	case HA_EV_CLAIM:
 		on_claim(&s);
 		break;
+	case HA_EV_NEWS:
+		e->news = true;
+		break;
 	case HA_EV_STOP:
 		if (e->state != HA_TERMINATED) {
 			move_to(&s, HA_TERMINATED, HA_REASON_STOPPED, 0);
@@ -336,9 +352,32 @@ uint64_t ha_engine_deadline_ms(const struct ha_engine *e)
 	return e->state == HA_MASTER && e->until_ms < poll ? e->until_ms : poll;
 }
 
+uint64_t ha_engine_call_limit_ms(const struct ha_config *cfg)
+{
+	return cfg->timeout_ms / 2 + cfg->poll_ms;
+}
+
 enum ha_state ha_engine_state_at(const struct ha_engine *e, uint64_t now_ms)
 {
 	return e->state == HA_MASTER && now_ms >= e->until_ms ? HA_FAILED : e->state;
+}
+
+bool ha_engine_is_verdict(enum ha_action_type type, int status)
+{
+	if (status >= 0) {
+		return true;
+	}
+	switch (type) {
+	case HA_ACT_WRITE_RECORD:
+		return status == -ESTALE || status == -EACCES;
+	case HA_ACT_CLAIM:
+		return status == -EBUSY || status == -ESTALE || status == -EPERM;
+	case HA_ACT_READ_PLANE:
+	case HA_ACT_ENTERED:
+	case HA_ACT_EXIT:
+		break;
+	}
+	return false;
 }
 
 const char *ha_engine_violation(const struct ha_engine *e)
@@ -358,6 +397,9 @@ const char *ha_engine_violation(const struct ha_engine *e)
 	}
 	if (e->record_in_flight && e->beat_ok) {
 		return "trusts a record that is not answered";
+	}
+	if (e->news && is_idle(e) && e->state != HA_TERMINATED) {
+		return "has news and reads nothing";
 	}
 	if (e->farewell_sent && e->state != HA_TERMINATED) {
 		return "took leave and stayed";
@@ -406,6 +448,11 @@ int ha_mode_parse(const char *name, enum ha_mode *ret_mode)
 		}
 	}
 	return -EINVAL;
+}
+
+bool ha_reason_is_refusal(enum ha_reason reason)
+{
+	return reason == HA_REASON_MASTER_EXISTS || reason == HA_REASON_NO_MASTER;
 }
 
 const char *ha_reason_text(enum ha_reason reason)

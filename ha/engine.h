@@ -13,15 +13,15 @@
  * Modes, states, start rules and the order of a poll follow Apache Brooklyn
  * (HighAvailabilityManager), with the deviations that docs/ARCHITECTURE.md lists.
  *
- *	               plane read: AUTO; STANDBY and a master is named
- *	INITIALIZING ─────────────────────────────────────────────► STANDBY ◄──────────┐
- *	  │   │  mode MASTER: claim granted                         │   ▲             │
- *	  │   └───────────────────────────► MASTER ◄────────────────┘   │ deposed     │ rejoined: a record
- *	  │                                  │  │     claim granted      │             │ was committed again
- *	  │ MASTER: one is alive             │  └───────────────────────┘             │
- *	  │ STANDBY: none is named           │ lease expired                          │
- *	  └───────────► FAILED ◄─────────────┘                                        │
- *	                  └──── only where the cause was an expired lease ────────────┘
+ *	            plane read: AUTO; STANDBY and a master is named
+ *	INITIALIZING ─────────────────────────────────────────► STANDBY ◄───────┐
+ *	  │   │  mode MASTER: claim granted                     │   ▲           │ rejoined:
+ *	  │   └──────────────────────────► MASTER ◄─────────────┘   │ deposed   │ a record was
+ *	  │                                 │  │    claim granted   │           │ committed
+ *	  │ MASTER: one is alive            │  └────────────────────┘           │ again
+ *	  │ STANDBY: none is named          │ lease expired                     │
+ *	  └───────────► FAILED ◄────────────┘                                   │
+ *	                  └──── only where the cause was an expired lease ──────┘
  *	any ── STOP ──► TERMINATED
  */
 #ifndef HA_ENGINE_H
@@ -105,6 +105,7 @@ enum ha_event_type {
 	HA_EV_RECORD, /* an HA_ACT_WRITE_RECORD finished with .status */
 	HA_EV_PLANE,  /* an HA_ACT_READ_PLANE finished with .status; .plane if 0 */
 	HA_EV_CLAIM,  /* an HA_ACT_CLAIM finished with .status; .epoch if 0 */
+	HA_EV_NEWS,   /* the plane may have changed since it was read: need not come, or be true */
 	HA_EV_STOP,   /* command: leave the plane */
 };
 
@@ -117,6 +118,9 @@ struct ha_event {
 };
 
 /*
+ * A poll writes the record and then reads the plane.  News only adds a reading between two polls,
+ * which is decided on by the same rules; heartbeats keep their pace.
+ *
  * WRITE_RECORD, READ_PLANE and CLAIM are each answered exactly once, with -ETIMEDOUT if need be; at
  * most one of each type is outstanding.  The shell carries them out one after the other, in order,
  * and drops late answers.
@@ -165,6 +169,7 @@ struct ha_engine {
 	bool record_in_flight;
 	bool plane_in_flight;
 	bool claim_in_flight;
+	bool news;               /* came since the plane was last asked for: read it once idle */
 	bool joined;             /* the plane was read: every poll writes a record from now on */
 	bool beat_ok;            /* .state was committed by the last WRITE_RECORD */
 	bool farewell_sent;      /* TERMINATED: its record was handed out, or none is needed */
@@ -186,6 +191,12 @@ void ha_engine_step(struct ha_engine *e, const struct ha_event *ev, struct ha_ac
 uint64_t ha_engine_deadline_ms(const struct ha_engine *e);
 
 /*
+ * After how long an action without an answer counts as timed out: the mount has given up by then,
+ * and the lease still holds.
+ */
+uint64_t ha_engine_call_limit_ms(const struct ha_config *cfg);
+
+/*
  * The state to tell others at @now_ms: .state, but FAILED in place of MASTER once the lease is
  * over, even if no step has run since (the process was stopped).
  */
@@ -202,6 +213,15 @@ int ha_state_parse(const char *name, enum ha_state *ret_state);
 
 /* "auto", "hot_standby" and so on, case ignored.  -EINVAL. */
 int ha_mode_parse(const char *name, enum ha_mode *ret_mode);
+
+/*
+ * Is this status an answer of the plane's rules to an action of @type, as the list above has them?
+ * Anything else is trouble on the way.
+ */
+bool ha_engine_is_verdict(enum ha_action_type type, int status);
+
+/* Did the plane refuse the mode that was asked for?  The operator must act. */
+bool ha_reason_is_refusal(enum ha_reason reason);
 
 /* A clause for people, such as "no record was committed before the lease's deadline". */
 const char *ha_reason_text(enum ha_reason reason);

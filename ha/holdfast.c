@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ha/fence.h"
 #include "ha/status.h"
 
 #define EXIT_COMMAND_LINE 1
@@ -19,7 +20,10 @@ static const struct command {
 } commands[] = {
 	{"mount", "mount.holdfast", NULL, "mount a shared directory: BACKING MOUNTPOINT [-o ...]"},
 	{"launch", "holdfastd", NULL, "run this machine's node of the plane"},
+	{"doctor", "holdfast-doctor", NULL, "is a directory fit to be shared?  BACKING|MOUNTPOINT"},
+	{"index", "holdfast-index", NULL, "look at an index: show, log, verify, sql, export"},
 	{"status", NULL, ha_status_main, "who is master: a table, or --json"},
+	{"fence", NULL, ha_fence_main, "a machine is off: free its node's leases at once.  NODE"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "ha/engine.h"
+#include "ha/record.h"
 
 #define AGE_BYTES 32
 
@@ -59,19 +60,19 @@ bool ha_states_has_master(const struct json_t *states)
 	return status && strcmp(status, ha_state_name(HA_MASTER)) == 0;
 }
 
-/* INT64_MIN: unknown. */
+/* HA_TIMESTAMP_NONE: unknown. */
 static int64_t seen_at_ms(const json_t *node)
 {
 	const json_t *v = json_object_get(node, "remoteTimestamp");
 
-	return json_is_integer(v) ? json_integer_value(v) : INT64_MIN;
+	return json_is_integer(v) ? json_integer_value(v) : HA_TIMESTAMP_NONE;
 }
 
 static void format_age(int64_t seen_ms, int64_t newest_ms, char *ret, size_t n)
 {
 	uint64_t s;
 
-	if (seen_ms == INT64_MIN) {
+	if (seen_ms == HA_TIMESTAMP_NONE) {
 		(void)snprintf(ret, n, "unknown");
 		return;
 	}
@@ -89,7 +90,7 @@ void ha_states_print(const struct json_t *states, FILE *out)
 {
 	json_t *nodes = json_object_get(states, "nodes"), *node;
 	const char *own = text_of(states, "ownId"), *master = text_of(states, "masterId"), *id;
-	int64_t newest_ms = INT64_MIN;
+	int64_t newest_ms = HA_TIMESTAMP_NONE;
 	int id_width = 4, uri_width = 7;
 
 	json_object_foreach(nodes, id, node)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The plane as people and REST clients see it: the newest reading of the plane, with what this node
- * knows of itself at this moment put over it.  Pure; any thread.
+ * knows of itself at this moment put over it.  No I/O; any thread.
  */
 #ifndef HA_VIEW_H
 #define HA_VIEW_H

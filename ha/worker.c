@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/wait.h"
 #include "ha/dir.h"
 #include "ha/snapshot.h"
 
@@ -20,7 +20,7 @@ struct ha_worker {
 	pthread_t thread;
 	int answered_fd;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;   /* on CLOCK_MONOTONIC */
+	pthread_cond_t changed;   /* wait_cond_init() */
 	struct job_list waiting;  /* by lock */
 	struct job_list answered; /* by lock */
 	bool stopping;            /* by lock */
@@ -134,7 +134,6 @@ DEFINE_CLEANUP(struct ha_worker *, worker_free);
 int ha_worker_start(struct ha_dir *dir, struct ha_worker **ret)
 {
 	_cleanup_(worker_freep) struct ha_worker *w = calloc(1, sizeof(*w));
-	pthread_condattr_t attr;
 	int r;
 
 	if (!w) {
@@ -143,10 +142,7 @@ int ha_worker_start(struct ha_dir *dir, struct ha_worker **ret)
 	list_init(&w->waiting);
 	list_init(&w->answered);
 	(void)pthread_mutex_init(&w->lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&w->changed, &attr);
-	(void)pthread_condattr_destroy(&attr);
+	wait_cond_init(&w->changed);
 	w->dir = dir;
 	w->answered_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->answered_fd < 0) {
@@ -201,22 +197,14 @@ void ha_worker_cancel(struct ha_worker *w, uint64_t id)
 
 int ha_worker_stop(struct ha_worker *w, uint64_t wait_ms)
 {
-	struct timespec until;
+	uint64_t until_ms = clock_boot_ms() + wait_ms;
 	bool ended;
-	int r = 0;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	(void)pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	(void)pthread_cond_broadcast(&w->changed);
-	while (!w->ended && r == 0) {
-		r = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	while (!w->ended && clock_boot_ms() < until_ms) {
+		wait_until(&w->changed, &w->lock, until_ms);
 	}
 	ended = w->ended;
 	(void)pthread_mutex_unlock(&w->lock);

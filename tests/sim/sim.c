@@ -262,6 +262,7 @@ static uint64_t earliest(const struct sim *s, const struct sim_event *ev)
 	case SIM_EV_TICK:
 	case SIM_EV_OP_ANSWER:
 	case SIM_EV_OP_LIMIT:
+	case SIM_EV_NEWS:
 		return later(m->asleep_until_ms, m->daemon.paused_until_ms);
 	}
 	return 0;
@@ -304,6 +305,7 @@ static void advance(struct sim *s)
 	case SIM_EV_TICK:
 	case SIM_EV_OP_ANSWER:
 	case SIM_EV_OP_LIMIT:
+	case SIM_EV_NEWS:
 		sim_daemon_handle(s, &ev);
 		break;
 	}

@@ -24,8 +24,11 @@
 #define SIM_ATTEMPTS_MAX 16384 /* also the highest number of a generation */
 #define SIM_WHY_MAX      160
 
-/* A machine that has more events than this per second on average is in a busy loop. */
-#define SIM_EVENTS_PER_S 60
+/*
+ * A machine that has more events than this per second on average is in a busy loop.  Each
+ * generation, whoever committed it, is some events to all of them.
+ */
+#define SIM_EVENTS_PER_S 80
 
 /* Chances are drawn for each machine each second, or for each call to the store. */
 struct sim_faults {
@@ -133,6 +136,7 @@ enum sim_kind {
 	SIM_EV_TICK,      /* the engine's deadline */
 	SIM_EV_OP_ANSWER, /* the mount's answer arrives at the daemon */
 	SIM_EV_OP_LIMIT,  /* or none in time */
+	SIM_EV_NEWS,      /* the daemon hears that its mount has a new generation */
 };
 
 struct sim_event {
@@ -276,6 +280,7 @@ bool sim_mount_gate_is_open(const struct sim *s, unsigned i);
 void sim_daemon_start(struct sim *s, unsigned i, enum ha_mode mode);
 void sim_daemon_crash(struct sim *s, unsigned i);
 void sim_daemon_stop(struct sim *s, unsigned i);
+void sim_daemon_tell(struct sim *s, unsigned i);
 void sim_daemon_handle(struct sim *s, const struct sim_event *ev);
 
 #endif

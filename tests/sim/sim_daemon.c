@@ -6,6 +6,10 @@
 
 #include "tests/sim/sim.h"
 
+/* One generation is told so often at most, and so late. */
+#define NEWS_MAX          2
+#define NEWS_DELAY_MAX_MS 125
+
 static struct sim_daemon *daemon_of(struct sim *s, unsigned i)
 {
 	return &s->machines[i].daemon;
@@ -74,7 +78,7 @@ static void carry_out(struct sim *s, unsigned i, const struct ha_actions *action
 			d->ops[d->n_ops++] = (struct sim_op){.id = ++s->next_id, .action = *a};
 			limit = for_daemon(s, i, SIM_EV_OP_LIMIT, s->next_id);
 			limit.status = -ETIMEDOUT;
-			sim_post(s, limit, s->timing.timeout_ms / 2);
+			sim_post(s, limit, s->timing.limit_ms);
 			break;
 		case HA_ACT_ENTERED:
 			s->masters += a->state == HA_MASTER;
@@ -185,6 +189,14 @@ void sim_daemon_stop(struct sim *s, unsigned i)
 	}
 }
 
+/* Not always: nothing may depend on it.  Nor only once: nothing may come of it. */
+void sim_daemon_tell(struct sim *s, unsigned i)
+{
+	for (uint64_t n = sim_below(s, NEWS_MAX + 1); n > 0; n--) {
+		sim_post(s, for_daemon(s, i, SIM_EV_NEWS, 0), sim_below(s, NEWS_DELAY_MAX_MS));
+	}
+}
+
 void sim_daemon_handle(struct sim *s, const struct sim_event *ev)
 {
 	struct sim_daemon *d = daemon_of(s, ev->machine);
@@ -196,6 +208,10 @@ void sim_daemon_handle(struct sim *s, const struct sim_event *ev)
 		if (ev->id == d->tick_id) {
 			feed(s, ev->machine, (struct ha_event){.type = HA_EV_TICK});
 		}
+		return;
+	}
+	if (ev->kind == SIM_EV_NEWS) {
+		feed(s, ev->machine, (struct ha_event){.type = HA_EV_NEWS});
 		return;
 	}
 	if (ev->kind == SIM_EV_OP_ANSWER && ev->id == d->executing) {

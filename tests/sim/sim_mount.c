@@ -289,6 +289,7 @@ static void adopt(struct sim *s, unsigned i, uint64_t number, uint64_t nonce)
 			lease_see(&w->seen, row->beat, now_ms);
 		}
 	}
+	sim_daemon_tell(s, i);
 }
 
 /* The attempt is generation head + 1 for good. */
@@ -526,7 +527,7 @@ static void on_request(struct sim *s, unsigned i, struct sim_request q)
 					    .machine = i,
 					    .life = m->life,
 					    .id = q.op},
-			 s->timing.timeout_ms / 2);
+			 s->timing.limit_ms);
 	}
 	assert(m->n_requests < SIM_REQUESTS_MAX);
 	m->requests[m->n_requests++] = q;

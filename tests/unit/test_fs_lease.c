@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "fs/lease.h"
+#include "ha/engine.h"
 #include "tests/unit/unit.h"
 
 /* Observed last at 10 s: alive until 15 s, lapsed after.  A holder stops 4.5 s after its t0. */
@@ -34,6 +35,8 @@ static void timings_that_cannot_be_safe_are_refused_with_the_reason(void **state
 		{600001, 1000, "heartbeatTimeout <= 10m"},
 		{5000, 9, "pollPeriod >= 10ms"},
 		{3999, 1000, "4 x pollPeriod"},
+		/* Four times this is 0 in 64 bits: the values may come from the share. */
+		{5000, UINT64_C(1) << 62, "4 x pollPeriod"},
 	};
 
 	(void)state;
@@ -49,20 +52,146 @@ static void timings_that_cannot_be_safe_are_refused_with_the_reason(void **state
 	}
 }
 
-static void the_margin_is_a_tenth_of_the_timeout(void **state)
-{
-	static const uint64_t accepted[][3] = {
-		{500, 10, 50}, {4000, 1000, 400}, {30000, 1000, 3000}, {600000, 150000, 60000}};
+/* From one end of what is allowed to the other: the two that are given, and all that follows. */
+static const struct lease_timing allowed[] = {
+	{.timeout_ms = 500,
+	 .poll_ms = 10,
+	 .margin_ms = 50,
+	 .follow_ms = 2,
+	 .limit_ms = 250,
+	 .retry_ms = 10,
+	 .others_ms = 20,
+	 .yield_ms = 5,
+	 .staging_ms = 600000},
+	{.timeout_ms = 500,
+	 .poll_ms = 125,
+	 .margin_ms = 50,
+	 .follow_ms = 31,
+	 .limit_ms = 250,
+	 .retry_ms = 125,
+	 .others_ms = 250,
+	 .yield_ms = 62,
+	 .staging_ms = 600000},
+	{.timeout_ms = 30000,
+	 .poll_ms = 1000,
+	 .margin_ms = 3000,
+	 .follow_ms = 250,
+	 .limit_ms = 15000,
+	 .retry_ms = 1000,
+	 .others_ms = 2000,
+	 .yield_ms = 500,
+	 .staging_ms = 600000},
+	{.timeout_ms = 600000,
+	 .poll_ms = 10,
+	 .margin_ms = 60000,
+	 .follow_ms = 2,
+	 .limit_ms = 300000,
+	 .retry_ms = 10,
+	 .others_ms = 20,
+	 .yield_ms = 5,
+	 .staging_ms = 1200000},
+	{.timeout_ms = 600000,
+	 .poll_ms = 150000,
+	 .margin_ms = 60000,
+	 .follow_ms = 37500,
+	 .limit_ms = 300000,
+	 .retry_ms = 1000,
+	 .others_ms = 300000,
+	 .yield_ms = 75000,
+	 .staging_ms = 1200000},
+};
 
+#define EACH_ALLOWED(t)                                                                            \
+	const struct lease_timing *t = allowed;                                                    \
+	t < allowed + sizeof(allowed) / sizeof(allowed[0]);                                        \
+	t++
+
+static void all_times_follow_from_the_two_that_are_given(void **state)
+{
 	(void)state;
-	for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++) {
+	for (EACH_ALLOWED(want)) {
 		struct lease_timing t;
 
-		assert_null(lease_timing_problem(accepted[i][0], accepted[i][1]));
-		assert_ok(lease_timing_init(&t, accepted[i][0], accepted[i][1]));
-		assert_u64(t.timeout_ms, accepted[i][0]);
-		assert_u64(t.poll_ms, accepted[i][1]);
-		assert_u64(t.margin_ms, accepted[i][2]);
+		assert_null(lease_timing_problem(want->timeout_ms, want->poll_ms));
+		assert_ok(lease_timing_init(&t, want->timeout_ms, want->poll_ms));
+		assert_memory_equal(&t, want, sizeof(t));
+	}
+}
+
+static void the_times_fit_into_each_other(void **state)
+{
+	(void)state;
+	for (EACH_ALLOWED(t)) {
+		uint64_t stop_ms = lease_deadline_ms(t, 0);
+
+		assert_u64(stop_ms + t->margin_ms, t->timeout_ms);
+		/* What others publish is seen between two beats, at whatever pace. */
+		assert_true(t->follow_ms > 0 && t->follow_ms <= t->poll_ms / 4);
+		/* Who is told that the outcome is unknown may still try once, within the lease. */
+		assert_true(t->limit_ms + t->poll_ms + t->yield_ms < stop_ms);
+		/* A share that answers again is asked before the next beat is due. */
+		assert_true(t->retry_ms <= t->poll_ms);
+		/* What is being published is never taken for a leftover. */
+		assert_true(t->staging_ms > t->timeout_ms);
+	}
+}
+
+/* ha/ may not include fs/: what each of them says of a lease's end is compared here. */
+static void the_daemon_counts_as_the_mount_does(void **state)
+{
+	static const struct ha_plane empty = {.epoch = 1};
+	static const struct ha_plane joined = {.epoch = 1, .n_peers = 1, .peers = {{.id = "me"}}};
+	static const struct ha_event events[] = {
+		{.type = HA_EV_TICK, .now_ms = 10000},
+		{.type = HA_EV_PLANE, .now_ms = 10001, .plane = &empty},
+		{.type = HA_EV_RECORD, .now_ms = 10002},
+		{.type = HA_EV_PLANE, .now_ms = 10003, .plane = &joined}, /* it claims */
+		{.type = HA_EV_CLAIM, .now_ms = 10005, .epoch = 2},
+	};
+
+	(void)state;
+	for (EACH_ALLOWED(t)) {
+		const struct ha_config cfg = {.id = "me",
+					      .mode = HA_MODE_MASTER,
+					      .timeout_ms = t->timeout_ms,
+					      .margin_ms = t->margin_ms,
+					      .poll_ms = t->poll_ms};
+		struct ha_actions acts;
+		struct ha_engine e;
+
+		assert_ok(ha_engine_init(&e, &cfg));
+		for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+			ha_engine_step(&e, &events[i], &acts);
+		}
+
+		assert_int_equal(e.state, HA_MASTER);
+		assert_u64(e.until_ms, lease_deadline_ms(t, 10003));
+		/* The mount answers first, and the daemon knows before its lease ends. */
+		assert_true(ha_engine_call_limit_ms(&cfg) > t->limit_ms);
+		assert_true(ha_engine_call_limit_ms(&cfg) < lease_deadline_ms(t, 0));
+	}
+}
+
+static void the_daemon_refuses_the_polls_that_the_mount_refuses(void **state)
+{
+	static const uint64_t timeouts_ms[] = {500, 30001, 600000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(timeouts_ms) / sizeof(timeouts_ms[0]); i++) {
+		for (uint64_t over = 0; over < 2; over++) {
+			struct ha_config cfg = {.id = "me",
+						.mode = HA_MODE_AUTO,
+						.timeout_ms = timeouts_ms[i],
+						.margin_ms = timeouts_ms[i] / 10,
+						.poll_ms = timeouts_ms[i] / 4 + over};
+			struct lease_timing t;
+			struct ha_engine e;
+			int result = over ? -EINVAL : 0;
+
+			assert_int_equal(lease_timing_init(&t, cfg.timeout_ms, cfg.poll_ms),
+					 result);
+			assert_int_equal(ha_engine_init(&e, &cfg), result);
+		}
 	}
 }
 
@@ -205,7 +334,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timings_that_cannot_be_safe_are_refused_with_the_reason),
-		cmocka_unit_test(the_margin_is_a_tenth_of_the_timeout),
+		cmocka_unit_test(all_times_follow_from_the_two_that_are_given),
+		cmocka_unit_test(the_times_fit_into_each_other),
+		cmocka_unit_test(the_daemon_counts_as_the_mount_does),
+		cmocka_unit_test(the_daemon_refuses_the_polls_that_the_mount_refuses),
 		cmocka_unit_test(an_observation_counts_from_when_the_value_was_first_seen),
 		cmocka_unit_test(a_node_lapses_only_after_more_than_the_timeout),
 		cmocka_unit_test(a_holder_stops_a_margin_before_it_may_be_deposed),

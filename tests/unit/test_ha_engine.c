@@ -48,6 +48,11 @@ static void claim_done(struct fixture *f, uint64_t now_ms, int status, uint64_t 
 			.type = HA_EV_CLAIM, .now_ms = now_ms, .status = status, .epoch = epoch});
 }
 
+static void news(struct fixture *f, uint64_t now_ms)
+{
+	step(f, (struct ha_event){.type = HA_EV_NEWS, .now_ms = now_ms});
+}
+
 static void stop(struct fixture *f, uint64_t now_ms)
 {
 	step(f, (struct ha_event){.type = HA_EV_STOP, .now_ms = now_ms});
@@ -414,6 +419,151 @@ static void a_poll_waits_for_a_claim(void **state)
 	assert_int_equal(f.acts.n, 0);
 	claim_done(&f, 2600, -EBUSY, 0);
 	assert_polled(&f, 0, HA_STANDBY);
+}
+
+static void assert_only_reads(const struct fixture *f)
+{
+	assert_int_equal(f->acts.n, 1);
+	assert_asked(f, 0, HA_ACT_READ_PLANE);
+}
+
+static void news_is_read_at_once_and_the_heartbeat_keeps_its_pace(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	news(&f, 1100);
+	assert_only_reads(&f);
+	assert_u64(ha_engine_deadline_ms(&f.e), 5530);
+
+	plane_done(&f, 1110);
+	assert_int_equal(f.acts.n, 0);
+	assert_u64(ha_engine_deadline_ms(&f.e), 2030);
+	tick(&f, 2030);
+	assert_polled(&f, 0, HA_MASTER);
+}
+
+static void news_waits_until_everything_is_answered_and_is_read_once(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	tick(&f, 2030);
+	news(&f, 2031);
+	news(&f, 2032);
+	record_done(&f, 2040, 0);
+	news(&f, 2041);
+	assert_int_equal(f.acts.n, 0);
+
+	plane_done(&f, 2050);
+	assert_only_reads(&f);
+	plane_done(&f, 2060);
+	assert_int_equal(f.acts.n, 0);
+}
+
+static void news_during_its_reading_is_read_after_it(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	news(&f, 1100);
+	news(&f, 1101);
+	assert_int_equal(f.acts.n, 0);
+
+	plane_failed(&f, 1110);
+	assert_only_reads(&f);
+	plane_failed(&f, 1120);
+	assert_int_equal(f.acts.n, 0);
+}
+
+/* A poll reads the plane anyway. */
+static void news_at_the_time_of_a_poll_is_part_of_it(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	news(&f, 2030);
+	assert_polled(&f, 0, HA_MASTER);
+	record_done(&f, 2040, 0);
+	plane_done(&f, 2050);
+	assert_int_equal(f.acts.n, 0);
+}
+
+static void news_before_the_first_reading_adds_no_record(void **state)
+{
+	struct fixture f = started(HA_MODE_AUTO, 10);
+
+	(void)state;
+	news(&f, 11);
+	plane_failed(&f, 20);
+	assert_only_reads(&f);
+	plane_failed(&f, 30);
+	assert_u64(ha_engine_deadline_ms(&f.e), 1010);
+}
+
+/* A standby at rest until 2000 ms beside the living master "other", with the news that it left. */
+static struct fixture left_alone(void)
+{
+	struct fixture f = standby();
+
+	(void)add_peer(&f, "other", HA_MASTER);
+	set_master(&f, "other");
+	plane_done(&f, 1020);
+	assert_int_equal(f.acts.n, 0);
+	set_master(&f, "");
+	f.plane.peers[1].status = HA_TERMINATED;
+	news(&f, 1500);
+	assert_only_reads(&f);
+	return f;
+}
+
+static void a_master_that_leaves_is_followed_at_once(void **state)
+{
+	struct fixture f = left_alone();
+
+	(void)state;
+	plane_done(&f, 1510);
+	assert_int_equal(f.acts.n, 1);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+}
+
+static void after_news_the_better_candidate_goes_first_as_ever(void **state)
+{
+	struct fixture f = left_alone();
+	struct ha_peer *better = add_peer(&f, "better", HA_STANDBY);
+
+	(void)state;
+	better->priority = 1;
+	plane_done(&f, 1510);
+	assert_int_equal(f.acts.n, 0);
+}
+
+static void after_news_nothing_is_claimed_on_a_record_that_failed(void **state)
+{
+	struct fixture f = started(HA_MODE_AUTO, 990);
+
+	(void)state;
+	plane_done(&f, 1000);
+	(void)add_peer(&f, "me", HA_STANDBY);
+	record_done(&f, 1010, -EIO);
+	plane_done(&f, 1020);
+	news(&f, 1500);
+	assert_only_reads(&f);
+	plane_done(&f, 1510);
+	assert_int_equal(f.acts.n, 0);
+}
+
+static void news_after_the_stop_is_not_read(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	stop(&f, 1100);
+	news(&f, 1101);
+	assert_int_equal(f.acts.n, 0);
+	record_done(&f, 1110, 0);
+	assert_int_equal(f.acts.n, 1);
+	assert_asked(&f, 0, HA_ACT_EXIT);
 }
 
 static void a_standby_claims_when_it_wins_and_nobody_living_holds_the_lease(void **state)
@@ -873,6 +1023,9 @@ static void a_broken_invariant_is_named(void **state)
 	e.record_in_flight = true;
 	assert_string_equal(ha_engine_violation(&e), "trusts a record that is not answered");
 	e = healthy.e;
+	e.news = true;
+	assert_string_equal(ha_engine_violation(&e), "has news and reads nothing");
+	e = healthy.e;
 	e.farewell_sent = true;
 	assert_string_equal(ha_engine_violation(&e), "took leave and stayed");
 }
@@ -918,6 +1071,42 @@ static void modes_are_parsed_in_any_case(void **state)
 	assert_int_equal(mode, HA_MODE_MASTER);
 }
 
+static void only_answers_of_the_rules_are_verdicts(void **state)
+{
+	/* As PROTOCOL.md lists the results of a record's commit and of a claim. */
+	static const struct {
+		int status;
+		bool record, plane, claim;
+	} cases[] = {
+		{0, true, true, true},          {-EACCES, true, false, false},
+		{-ESTALE, true, false, true},   {-EBUSY, false, false, true},
+		{-EPERM, false, false, true},   {-ETIMEDOUT, false, false, false},
+		{-EIO, false, false, false},    {-EBADMSG, false, false, false},
+		{-EINVAL, false, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int status = cases[i].status;
+
+		print_message("%s\n", strerror(-status));
+		assert_int_equal(ha_engine_is_verdict(HA_ACT_WRITE_RECORD, status),
+				 cases[i].record);
+		assert_int_equal(ha_engine_is_verdict(HA_ACT_READ_PLANE, status), cases[i].plane);
+		assert_int_equal(ha_engine_is_verdict(HA_ACT_CLAIM, status), cases[i].claim);
+	}
+}
+
+static void only_a_mode_that_cannot_be_had_is_a_refusal(void **state)
+{
+	(void)state;
+	for (enum ha_reason reason = 0; reason < HA_REASON_MAX_; reason++) {
+		bool want = reason == HA_REASON_MASTER_EXISTS || reason == HA_REASON_NO_MASTER;
+
+		assert_int_equal(ha_reason_is_refusal(reason), want);
+	}
+}
+
 static void every_reason_has_words_of_its_own(void **state)
 {
 	(void)state;
@@ -946,6 +1135,15 @@ int main(void)
 		cmocka_unit_test(mode_master_takes_what_an_unanswered_claim_won),
 		cmocka_unit_test(a_poll_waits_until_everything_is_answered),
 		cmocka_unit_test(a_poll_waits_for_a_claim),
+		cmocka_unit_test(news_is_read_at_once_and_the_heartbeat_keeps_its_pace),
+		cmocka_unit_test(news_waits_until_everything_is_answered_and_is_read_once),
+		cmocka_unit_test(news_during_its_reading_is_read_after_it),
+		cmocka_unit_test(news_at_the_time_of_a_poll_is_part_of_it),
+		cmocka_unit_test(news_before_the_first_reading_adds_no_record),
+		cmocka_unit_test(a_master_that_leaves_is_followed_at_once),
+		cmocka_unit_test(after_news_the_better_candidate_goes_first_as_ever),
+		cmocka_unit_test(after_news_nothing_is_claimed_on_a_record_that_failed),
+		cmocka_unit_test(news_after_the_stop_is_not_read),
 		cmocka_unit_test(a_standby_claims_when_it_wins_and_nobody_living_holds_the_lease),
 		cmocka_unit_test(a_standby_waits_for_a_better_candidate),
 		cmocka_unit_test(what_is_ours_already_is_claimed_without_an_election),
@@ -975,6 +1173,8 @@ int main(void)
 		cmocka_unit_test(a_broken_invariant_is_named),
 		cmocka_unit_test(states_are_parsed_exactly_as_they_are_named),
 		cmocka_unit_test(modes_are_parsed_in_any_case),
+		cmocka_unit_test(only_answers_of_the_rules_are_verdicts),
+		cmocka_unit_test(only_a_mode_that_cannot_be_had_is_a_refusal),
 		cmocka_unit_test(every_reason_has_words_of_its_own),
 	};
 
