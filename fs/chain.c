@@ -9,9 +9,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "fs/pack.h"
+#include "fs/timing.h"
 
 /* A listed generation can be collected before it is read; so often we list again. */
 #define LOAD_TRIES 5
+
+/* A range of more numbers is collected by what the store lists. */
+#define WALKED_MAX 4096
 
 static void damage(struct chain *c, uint64_t generation, const char *what)
 {
@@ -20,6 +25,44 @@ static void damage(struct chain *c, uint64_t generation, const char *what)
 	store_name(generation, name);
 	c->damaged = true;
 	(void)err_set(&c->problem, -EUCLEAN, "%s: %s", name, what);
+}
+
+bool chain_news_has(const struct chain_news *news, const char *mount_id)
+{
+	for (unsigned i = 0; i < news->n; i++) {
+		if (strcmp(news->writers[i], mount_id) == 0) {
+			return true;
+		}
+	}
+	return news->any;
+}
+
+unsigned chain_news_others(const struct chain_news *news, const char *own)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < news->n; i++) {
+		n += strcmp(news->writers[i], own) != 0;
+	}
+	return n;
+}
+
+void chain_news_read(struct chain *c)
+{
+	c->news.any = false;
+	c->news.n = 0;
+}
+
+static void note_writer(struct chain_news *news, const char *mount_id)
+{
+	if (chain_news_has(news, mount_id)) {
+		return;
+	}
+	if (news->n == CHAIN_NEWS_MAX) {
+		news->any = true;
+		return;
+	}
+	(void)snprintf(news->writers[news->n++], PARSE_ID_BYTES, "%s", mount_id);
 }
 
 static void note_kept(struct chain *c, uint64_t generation, uint64_t now_ms)
@@ -38,6 +81,7 @@ static void note_kept(struct chain *c, uint64_t generation, uint64_t now_ms)
 static void stand_at(struct chain *c, uint64_t generation, const struct store_object *o)
 {
 	c->generation = generation;
+	c->is_durable = false;
 	c->mtime_ms = o->mtime_ms;
 	c->loaded_ms = clock_boot_ms();
 	change_hash(o->bytes, o->n, c->hash);
@@ -46,51 +90,60 @@ static void stand_at(struct chain *c, uint64_t generation, const struct store_ob
 	}
 }
 
-/* --- following ------------------------------------------------------------------------------- */
-
-static int take_change(struct chain *c, uint64_t generation, const struct store_object *o)
+static int apply_change(struct index *ix, const struct store_object *o, const char *parent,
+			char ret_writer[PARSE_ID_BYTES], struct err *reterr)
 {
 	struct change change;
-	int r;
+	int r = 0;
 
 	if (change_parse(o->bytes, o->n, &change) < 0) {
-		damage(c, generation, "the link's text is no change");
-		return -EUCLEAN;
+		return err_set(reterr, -EUCLEAN, "the link's text is no change");
 	}
-	if (strncmp(change.parent, c->hash, CHANGE_SHORT_HASH) != 0) {
-		damage(c, generation, "does not descend from the generation before it");
-		return -EUCLEAN;
+	if (parent && strncmp(change.parent, parent, CHANGE_SHORT_HASH) != 0) {
+		return err_set(reterr, -EUCLEAN, "does not descend from the generation before it");
 	}
-	r = index_apply(c->index, change.patch, change.n);
-	if (r == -EUCLEAN) {
-		damage(c, generation, "the change does not apply");
+	if (ix) {
+		r = index_apply(ix, change.patch, change.n);
 	}
-	return r;
+	if (r == 0) {
+		(void)snprintf(ret_writer, PARSE_ID_BYTES, "%s", change.writer);
+	}
+	return r == -EUCLEAN ? err_set(reterr, r, "the change does not apply") : r;
 }
 
-/* @parent is NULL where the parent is not known: the image that a start begins with. */
-static int take_image(struct chain *c, uint64_t generation, const struct store_object *o,
-		      const char *parent)
+static int apply_image(struct index *ix, uint64_t generation, const struct store_object *o,
+		       const char *parent, char ret_writer[PARSE_ID_BYTES], struct err *reterr)
 {
-	struct index_image head;
-	struct err why = {{0}};
-	int r = index_from_image(c->index, o->bytes, o->n, &head, &why);
+	_cleanup_free_ void *image = NULL;
+	struct image_head head = {0};
+	size_t n;
+	int r = unpack(o->bytes, o->n, STORE_IMAGE_MAX_BYTES, &image, &n);
 
 	if (r == -EUCLEAN) {
-		damage(c, generation, why.text);
+		return err_set(reterr, r, "no image, or a damaged one");
+	}
+	if (r == 0) {
+		r = ix ? index_from_image(ix, image, n, &head, reterr)
+		       : image_read_head(image, n, &head, reterr);
 	}
 	if (r < 0) {
 		return r;
 	}
 	if (head.generation != generation) {
-		damage(c, generation, "the image says that it is another generation");
-		return -EUCLEAN;
+		return err_set(reterr, -EUCLEAN, "the image says that it is another generation");
 	}
 	if (parent && strcmp(head.parent, parent) != 0) {
-		damage(c, generation, "does not descend from the generation before it");
-		return -EUCLEAN;
+		return err_set(reterr, -EUCLEAN, "does not descend from the generation before it");
 	}
+	(void)snprintf(ret_writer, PARSE_ID_BYTES, "%s", head.writer);
 	return 0;
+}
+
+int chain_apply(struct index *ix, uint64_t generation, const struct store_object *o,
+		const char *parent, char ret_writer[PARSE_ID_BYTES], struct err *reterr)
+{
+	return o->kind == STORE_IMAGE ? apply_image(ix, generation, o, parent, ret_writer, reterr)
+				      : apply_change(ix, o, parent, ret_writer, reterr);
 }
 
 /* Read @generation.  -ENOENT: it is not there. */
@@ -109,11 +162,20 @@ static int fetch(struct chain *c, uint64_t generation, struct store_object *ret)
 static int take(struct chain *c, uint64_t generation, const struct store_object *o,
 		const char *parent)
 {
-	int r = o->kind == STORE_IMAGE ? take_image(c, generation, o, parent)
-				       : take_change(c, generation, o);
+	char writer[PARSE_ID_BYTES];
+	struct err why = {{0}};
+	int r;
 
-	if (r == 0) {
+	if (generation == UINT64_MAX) {
+		damage(c, generation, "there is no number after it");
+		return -EUCLEAN;
+	}
+	r = chain_apply(c->index, generation, o, parent, writer, &why);
+	if (r == -EUCLEAN) {
+		damage(c, generation, why.text);
+	} else if (r == 0) {
 		stand_at(c, generation, o);
+		note_writer(&c->news, writer);
 	}
 	return r;
 }
@@ -131,6 +193,7 @@ static int load_newest_image(struct chain *c, const struct store_entry *entries,
 		r = fetch(c, entries[i - 1].generation, &o);
 		if (r == 0) {
 			r = take(c, entries[i - 1].generation, &o, NULL);
+			c->news.any = true;
 		}
 		store_object_done(&o);
 		return r;
@@ -178,11 +241,18 @@ static int follow_one(struct chain *c, uint64_t refreshed_ms)
 	struct store_object o = {0};
 	int r = chain_is_stale(c) ? -EAGAIN : fetch(c, c->generation + 1, &o);
 
+	/*
+	 * Asked again: the process may have slept before it read.  Then neither what is there nor
+	 * that nothing is there tells anything: the name may have been used and collected.
+	 */
+	if ((r == 0 || r == -ENOENT) && chain_is_stale(c)) {
+		r = -EAGAIN;
+	}
 	if (r == -ENOENT) {
-		c->verified_ms = refreshed_ms;
+		/* A list that came in between was later. */
+		c->verified_ms = refreshed_ms > c->verified_ms ? refreshed_ms : c->verified_ms;
 	} else if (r == 0) {
-		/* Asked again: the process may have slept before it read. */
-		r = chain_is_stale(c) ? -EAGAIN : take(c, c->generation + 1, &o, c->hash);
+		r = take(c, c->generation + 1, &o, c->hash);
 	}
 	store_object_done(&o);
 	return r;
@@ -208,29 +278,26 @@ int chain_catch_up(struct chain *c)
 	return r == -ENOENT || r == 0 ? (int)(c->generation - start) : r;
 }
 
-/* --- publishing ------------------------------------------------------------------------------- */
-
 static int prepare_image(struct chain *c, const char *nonce, struct chain_attempt *a)
 {
-	struct index_image head = {.generation = c->generation + 1};
-	void *image;
+	struct image_head head = {.generation = c->generation + 1};
+	void *image, *packed = NULL;
+	size_t n;
 	int r;
 
 	(void)snprintf(head.writer, sizeof(head.writer), "%s", c->mount_id);
 	(void)snprintf(head.nonce, sizeof(head.nonce), "%s", nonce);
 	(void)snprintf(head.parent, sizeof(head.parent), "%s", c->hash);
-	r = index_to_image(c->index, &head, &image, &a->n);
+	r = index_to_image(c->index, &head, &image, &n);
 	if (r < 0) {
 		return r;
 	}
+	r = pack(image, n, &packed, &a->n);
+	index_free_bytes(image);
 	a->kind = STORE_IMAGE;
 	a->mtime_ms = c->mtime_ms;
-	a->bytes = malloc(a->n);
-	if (a->bytes) {
-		memcpy(a->bytes, image, a->n);
-	}
-	index_free_bytes(image);
-	return a->bytes ? 0 : -ENOMEM;
+	a->bytes = packed;
+	return r;
 }
 
 /* -E2BIG: too long for a link. */
@@ -247,7 +314,9 @@ static int prepare_change(struct chain *c, const char *nonce, const void *patch,
 	(void)snprintf(change.writer, sizeof(change.writer), "%s", c->mount_id);
 	(void)snprintf(change.nonce, sizeof(change.nonce), "%s", nonce);
 	(void)snprintf(change.parent, sizeof(change.parent), "%s", c->hash);
-	memcpy(change.patch, patch, n);
+	if (n > 0) {
+		memcpy(change.patch, patch, n);
+	}
 	length = change_format(&change, target, sizeof(target));
 	if (length < 0) {
 		return length;
@@ -259,24 +328,34 @@ static int prepare_change(struct chain *c, const char *nonce, const void *patch,
 	return a->bytes ? 0 : -ENOMEM;
 }
 
-int chain_prepare(struct chain *c, struct chain_attempt *ret)
+bool chain_image_is_due(const struct chain *c)
+{
+	return (c->generation + 1) % CHAIN_IMAGE_EVERY == 0;
+}
+
+int chain_prepare(struct chain *c, bool always, struct chain_attempt *ret)
 {
 	struct chain_attempt a = {0};
 	char nonce[IO_RANDOM_ID_LENGTH + 1];
 	void *patch;
 	size_t n;
-	int r = index_changes(c->index, &patch, &n);
+	int r;
 
+	if (c->generation + 1 == UINT64_MAX) {
+		damage(c, c->generation, "there is no number for the next one");
+		return -EUCLEAN;
+	}
+	r = index_changes(c->index, &patch, &n);
 	if (r < 0) {
 		return r;
 	}
-	if (n == 0) {
+	if (n == 0 && !always) {
 		index_free_bytes(patch);
 		return 0;
 	}
 	io_random_id(nonce);
 	r = -E2BIG;
-	if (store_has_changes(c->store) && (c->generation + 1) % CHAIN_IMAGE_EVERY != 0) {
+	if (store_has_changes(c->store) && !chain_image_is_due(c)) {
 		r = prepare_change(c, nonce, patch, n, &a);
 	}
 	index_free_bytes(patch);
@@ -301,20 +380,6 @@ static bool is_same(const struct store_object *o, const struct chain_attempt *a)
 	return o->kind == a->kind && o->n == a->n && memcmp(o->bytes, a->bytes, a->n) == 0;
 }
 
-/* Does @o name the generation with this hash as its parent? */
-static bool descends(const struct store_object *o, const char *hash)
-{
-	struct index_image head;
-	struct change change;
-
-	if (o->kind == STORE_IMAGE) {
-		return index_image_head(o->bytes, o->n, &head, NULL) == 0 &&
-		       strcmp(head.parent, hash) == 0;
-	}
-	return change_parse(o->bytes, o->n, &change) == 0 &&
-	       strncmp(change.parent, hash, CHANGE_SHORT_HASH) == 0;
-}
-
 /*
  * Our create succeeded, but long after the chain was known to end here: the name may have been used
  * before and collected.  Then newer generations are there that do not descend from ours.
@@ -323,7 +388,7 @@ static int is_void(struct chain *c, const struct chain_attempt *a, bool *ret)
 {
 	_cleanup_free_ struct store_entry *entries = NULL;
 	uint64_t ours = c->generation + 1;
-	char hash[CHANGE_HASH_BYTES];
+	char hash[CHANGE_HASH_BYTES], writer[PARSE_ID_BYTES];
 	struct store_object next = {0};
 	size_t n = 0;
 	int r = store_list(c->store, &entries, &n);
@@ -341,7 +406,7 @@ static int is_void(struct chain *c, const struct chain_attempt *a, bool *ret)
 	}
 	if (r == 0) {
 		change_hash(a->bytes, a->n, hash);
-		*ret = !descends(&next, hash);
+		*ret = chain_apply(NULL, ours + 1, &next, hash, writer, NULL) < 0;
 	} else if (r == -ENOENT) {
 		*ret = true;
 		r = 0;
@@ -357,14 +422,18 @@ static int settle(struct chain *c, struct chain_attempt *a)
 		.kind = a->kind, .mtime_ms = a->mtime_ms, .n = a->n, .bytes = a->bytes};
 	int r = index_commit(c->index);
 
-	if (r < 0) {
-		/*
-		 * In memory this fails only for want of memory; what is published stays published.
-		 */
+	if (r == 0) {
+		stand_at(c, c->generation + 1, &o);
+		note_writer(&c->news, c->mount_id);
+	} else {
+		/* For want of memory; but what is published is published, and read like others'. */
 		index_rollback(c->index);
+		r = take(c, c->generation + 1, &o, c->hash);
+	}
+	if (r < 0) {
 		return r;
 	}
-	stand_at(c, c->generation + 1, &o);
+	c->is_durable = true;
 	/* Not later: which of its sendings created it is not known. */
 	c->verified_ms = a->t0_ms;
 	return 0;
@@ -409,6 +478,11 @@ static int look_back(struct chain *c, struct chain_attempt *a, int created,
 	*ret_same = r == 0 && is_same(ret, a);
 	if (*ret_same) {
 		a->mtime_ms = ret->mtime_ms;
+		/* The error may have been that of putting the name on stable storage. */
+		if (store_sync(c->store) < 0) {
+			*ret_same = false;
+			return -EIO;
+		}
 	}
 	/* Something that is no generation is there, so ours never will be. */
 	return r == -EBADMSG ? 0 : r;
@@ -431,6 +505,18 @@ enum commit_verdict chain_send(struct chain *c, struct chain_attempt *a, int *re
 	int created, got = 0;
 	bool same = false;
 
+	/*
+	 * Another mount's name that is not on stable storage yet could be lost where ours is not: a
+	 * hole, which nobody could tell from damage.
+	 */
+	if (!c->is_durable) {
+		*ret_error = store_sync(c->store);
+		if (*ret_error < 0) {
+			index_rollback(c->index);
+			return COMMIT_FAILED;
+		}
+		c->is_durable = true;
+	}
 	if (a->t0_ms == 0) {
 		a->t0_ms = before_ms;
 	}
@@ -469,10 +555,6 @@ void chain_abandon(struct chain *c)
 	index_rollback(c->index);
 }
 
-/*
- * --- loading -----------------------------------------------------------------------------------
- */
-
 /* Publish generation 1.  Who loses the race loads the winner's. */
 static int create_first(struct chain *c, const struct chain_birth *birth)
 {
@@ -483,10 +565,7 @@ static int create_first(struct chain *c, const struct chain_birth *birth)
 	if (r < 0) {
 		return r;
 	}
-	r = index_plane_set(c->index, "heartbeat_timeout_ms", birth->timeout_ms);
-	if (r == 0) {
-		r = index_plane_set(c->index, "poll_period_ms", birth->poll_ms);
-	}
+	r = timing_set(c->index, birth->timeout_ms, birth->poll_ms);
 	if (r == 0) {
 		r = prepare_image(c, c->mount_id, &a);
 	}
@@ -514,8 +593,9 @@ static int create_first(struct chain *c, const struct chain_birth *birth)
 	return r;
 }
 
-/* -EAGAIN: a listed generation was collected meanwhile. */
-static int load_once(struct chain *c, const struct chain_birth *birth)
+/* -EAGAIN: a listed generation is not there, most often because it was collected meanwhile. */
+static int load_once(struct chain *c, const struct chain_birth *birth, bool is_last_try,
+		     struct err *reterr)
 {
 	_cleanup_free_ struct store_entry *entries = NULL;
 	uint64_t before_ms = clock_boot_ms();
@@ -524,6 +604,9 @@ static int load_once(struct chain *c, const struct chain_birth *birth)
 
 	if (r < 0) {
 		return r;
+	}
+	if (n == 0 && !birth) {
+		return err_set(reterr, -ENODATA, "there is no generation yet");
 	}
 	if (n == 0) {
 		r = create_first(c, birth);
@@ -538,8 +621,12 @@ static int load_once(struct chain *c, const struct chain_birth *birth)
 		} while (r > 0);
 	}
 	if (r == 0 && c->generation < entries[n - 1].generation) {
-		damage(c, c->generation + 1, "is missing, though later generations are there");
-		r = -EUCLEAN;
+		r = -ENOENT;
+		if (is_last_try) {
+			damage(c, c->generation + 1,
+			       "is missing, though later generations are there");
+			r = -EUCLEAN;
+		}
 	}
 	return r == -ENOENT ? -EAGAIN : r;
 }
@@ -552,17 +639,13 @@ int chain_load(struct chain *c, struct store *store, struct index *index, const 
 	*c = (struct chain){.store = store, .index = index};
 	(void)snprintf(c->mount_id, sizeof(c->mount_id), "%s", mount_id);
 	for (int i = 0; i < LOAD_TRIES && r == -EAGAIN; i++) {
-		r = load_once(c, birth);
+		r = load_once(c, birth, i == LOAD_TRIES - 1, reterr);
 	}
 	if (r == -EUCLEAN && c->damaged) {
 		return err_set(reterr, r, "%s", c->problem.text);
 	}
 	return r < 0 ? err_wrap(reterr, r, "loading the index") : 0;
 }
-
-/*
- * --- collecting --------------------------------------------------------------------------------
- */
 
 /*
  * Everything since the second newest image stays, and everything younger than COMMIT_KEEP_MS.  An
@@ -583,10 +666,36 @@ struct chain_old chain_old(struct chain *c, uint64_t now_ms)
 	return old;
 }
 
-void chain_collect(struct store *store, struct chain_old old)
+/* The same where the numbers may lie far apart: whoever made such names must not keep us busy. */
+static void collect_listed(struct store *store, struct chain_old *old)
 {
-	for (uint64_t g = old.from; g < old.to; g++) {
-		/* What cannot be deleted now is tried again by the next start, which lists. */
-		(void)store_delete(store, g);
+	_cleanup_free_ struct store_entry *entries = NULL;
+	unsigned deleted = 0;
+	size_t n = 0;
+
+	if (store_list(store, &entries, &n) < 0) {
+		n = 0;
+	}
+	for (size_t i = 0; i < n && entries[i].generation < old->to; i++) {
+		if (entries[i].generation < old->from) {
+			continue;
+		}
+		if (deleted++ == CHAIN_COLLECT_MAX) {
+			old->from = entries[i].generation;
+			return;
+		}
+		(void)store_delete(store, entries[i].generation);
+	}
+	old->from = old->to;
+}
+
+void chain_collect(struct store *store, struct chain_old *old)
+{
+	if (old->to > old->from && old->to - old->from > WALKED_MAX) {
+		collect_listed(store, old);
+		return;
+	}
+	for (unsigned i = 0; i < CHAIN_COLLECT_MAX && old->from < old->to; i++) {
+		(void)store_delete(store, old->from++);
 	}
 }

@@ -37,6 +37,17 @@ struct chain_kept {
 	uint64_t seen_ms;
 };
 
+/* Who wrote the generations that were applied since chain_news_read(). */
+#define CHAIN_NEWS_MAX 64
+struct chain_news {
+	bool any; /* more than is listed: it may have been anybody */
+	unsigned n;
+	char writers[CHAIN_NEWS_MAX][PARSE_ID_BYTES];
+};
+
+/* May @mount_id have written any of them? */
+bool chain_news_has(const struct chain_news *news, const char *mount_id);
+
 /* Only chain.c writes the fields; the owner reads them. */
 struct chain {
 	struct store *store; /* the owner's */
@@ -47,7 +58,10 @@ struct chain {
 	int64_t mtime_ms;             /* of that one, by the storage server's clock */
 	uint64_t loaded_ms;           /* CLOCK_BOOTTIME after it was applied */
 	char hash[CHANGE_HASH_BYTES]; /* of its bytes */
+	bool is_durable;              /* is its name known to be on stable storage? */
 	uint64_t verified_ms; /* CLOCK_BOOTTIME: until when it is known to have been the newest */
+
+	struct chain_news news;
 
 	uint64_t oldest; /* nothing below this number is left, as far as we know */
 	unsigned n_kept;
@@ -64,11 +78,20 @@ struct chain_birth {
 };
 
 /*
- * Load the newest image and all changes after it; create generation 1 if there is none.  -EUCLEAN
- * with @reterr; or an errno of the store.
+ * Load the newest image and all changes after it; create generation 1 if there is none, unless
+ * @birth is NULL: then nothing is written, and that is -ENODATA.  -EUCLEAN with @reterr; or an
+ * errno of the store.
  */
 int chain_load(struct chain *c, struct store *store, struct index *index, const char *mount_id,
 	       const struct chain_birth *birth, struct err *reterr);
+
+/*
+ * What makes a generation valid: make @ix, which shows the one before it, show @generation, whose
+ * bytes these are.  @parent is that one's hash, or NULL where it is not known.  @ix may be NULL:
+ * then all is checked but that the change applies.  -EUCLEAN with @reterr; -ENOMEM.
+ */
+int chain_apply(struct index *ix, uint64_t generation, const struct store_object *o,
+		const char *parent, char ret_writer[PARSE_ID_BYTES], struct err *reterr);
 
 /*
  * Apply what others have published since, or CHAIN_CATCH_UP_MAX generations of it.  0: the newest
@@ -76,6 +99,12 @@ int chain_load(struct chain *c, struct store *store, struct index *index, const 
  */
 #define CHAIN_CATCH_UP_MAX 64
 int chain_catch_up(struct chain *c);
+
+/* How many mounts but @own are listed? */
+unsigned chain_news_others(const struct chain_news *news, const char *own);
+
+/* The owner has taken note of .news. */
+void chain_news_read(struct chain *c);
 
 /*
  * Was the newest generation verified so long ago that chain_catch_up() must come before the next
@@ -95,9 +124,14 @@ struct chain_attempt {
 
 /*
  * Take the changes of the open transaction as bytes with a nonce of their own.  1; 0: nothing has
- * changed; -errno.  chain_attempt_done() frees it.
+ * changed; -errno.  With @always a generation that changes nothing is worth publishing as well: it
+ * says that this mount lives.  chain_attempt_done() frees it.
  */
-int chain_prepare(struct chain *c, struct chain_attempt *ret);
+int chain_prepare(struct chain *c, bool always, struct chain_attempt *ret);
+
+/* Is the next generation due to be an image? */
+bool chain_image_is_due(const struct chain *c);
+
 void chain_attempt_done(struct chain_attempt *a);
 
 /*
@@ -123,7 +157,11 @@ struct chain_old {
 };
 struct chain_old chain_old(struct chain *c, uint64_t now_ms);
 
-/* Delete them.  Any thread; it touches the store only. */
-void chain_collect(struct store *store, struct chain_old old);
+/*
+ * Delete at most CHAIN_COLLECT_MAX of them, and take those out of @old.  What cannot be deleted is
+ * left to the next start.  Any thread; it touches the store only.
+ */
+#define CHAIN_COLLECT_MAX 64
+void chain_collect(struct store *store, struct chain_old *old);
 
 #endif

@@ -180,7 +180,7 @@ void dirs_readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
 		size_t n = fuse_add_direntry(req, buf + used, size - used, name, &st, offset);
 
 		if (n > size - used) {
-			break; /* it comes first the next time: the kernel asks from its own offset on */
+			break; /* next time it comes first: the kernel asks from its offset on */
 		}
 		used += n;
 	}

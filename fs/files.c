@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "fs/call.h"
+#include "fs/poller.h"
 
 /* An open file of the share. */
 struct file {
@@ -165,7 +167,7 @@ void files_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, struct
 	struct fuse_bufvec buf = FUSE_BUFVEC_INIT(size);
 
 	if (call_is_virtual(call_inode(req, id))) {
-		control_read(req, size, offset, fi);
+		control_read(call_ops(req)->control, req, size, offset, fi);
 		return;
 	}
 	buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
@@ -197,7 +199,7 @@ void files_write(fuse_req_t req, fuse_ino_t id, const char *bytes, size_t size, 
 	ssize_t n;
 
 	if (call_is_virtual(call_inode(req, id))) {
-		control_write(req, bytes, size, offset, fi);
+		control_write(call_ops(req)->control, req, bytes, size, offset, fi);
 		return;
 	}
 	n = enter(req, fi, &pass);
@@ -307,6 +309,16 @@ int files_truncate(const struct fuse_file_info *fi, const struct gate_pass *pass
 	return ftruncate(file_fd(fi), size) < 0 ? -errno : 0;
 }
 
+void files_poll(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi,
+		struct fuse_pollhandle *handle)
+{
+	if (call_is_virtual(call_inode(req, id))) {
+		control_poll(call_ops(req)->control, req, fi, handle);
+	} else {
+		poller_decline(req, handle);
+	}
+}
+
 void files_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, struct fuse_file_info *fi)
 {
 	off_t at;
@@ -320,5 +332,21 @@ void files_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, struct
 		call_reply(req, -errno);
 	} else {
 		(void)fuse_reply_lseek(req, at);
+	}
+}
+
+void files_flock(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi, int op)
+{
+	struct ops *o = call_ops(req);
+	struct inode *i = call_inode(req, id);
+
+	if (call_is_virtual(i)) {
+		control_flock(o->control, req, i, fi, op);
+	} else if (flock(file_fd(fi), op | LOCK_NB) == 0) {
+		call_reply(req, 0);
+	} else if (errno != EWOULDBLOCK || (op & LOCK_NB)) {
+		call_reply(req, -errno);
+	} else {
+		flockwait_add(&o->flocks, req, file_fd(fi), op);
 	}
 }

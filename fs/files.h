@@ -25,8 +25,13 @@ void files_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset, off_
 void files_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_offset,
 			   struct fuse_file_info *in_fi, fuse_ino_t out, off_t out_offset,
 			   struct fuse_file_info *out_fi, size_t n, int flags);
+void files_poll(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi,
+		struct fuse_pollhandle *handle);
 void files_lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence,
 		 struct fuse_file_info *fi);
+
+/* flock(2), passed to the share; without a limit in time, but interruptible. */
+void files_flock(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *fi, int op);
 
 /*
  * For setattr on an open file, by a caller that has passed the gate.  -EIO: under another epoch

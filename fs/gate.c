@@ -3,26 +3,21 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/wait.h"
 
-/* How often a waiting gate_shut() looks at the clock. */
+/* How often a waiting gate_shut() looks at the clock: the machine may sleep meanwhile. */
 #define DRAIN_STEP_MS 50
 
 void gate_init(struct gate *g)
 {
-	pthread_condattr_t monotonic;
-
 	atomic_init(&g->epoch, 0);
 	atomic_init(&g->deadline_ms, 0);
 	atomic_init(&g->shut, false);
 	atomic_init(&g->inside, 0);
 	(void)pthread_mutex_init(&g->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&g->left, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&g->left);
 }
 
 void gate_done(struct gate *g)
@@ -87,15 +82,7 @@ void gate_shut(struct gate *g, uint64_t margin_ms)
 	g->shut = true;
 	(void)pthread_mutex_lock(&g->lock);
 	while (g->inside != 0 && clock_boot_ms() < end_ms) {
-		struct timespec until;
-
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += DRAIN_STEP_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000L;
-		}
-		(void)pthread_cond_timedwait(&g->left, &g->lock, &until);
+		wait_until(&g->left, &g->lock, clock_boot_ms() + DRAIN_STEP_MS);
 	}
 	(void)pthread_mutex_unlock(&g->lock);
 }

@@ -22,7 +22,7 @@ struct gate {
 	atomic_bool shut;             /* nobody new comes in; those inside may finish */
 	atomic_uint inside;
 	pthread_mutex_t lock; /* for .left only */
-	pthread_cond_t left;  /* somebody left while the gate was shut */
+	pthread_cond_t left;  /* wait_cond_init(): somebody left while the gate was shut */
 };
 
 struct gate_pass {

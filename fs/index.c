@@ -6,47 +6,14 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <sqlite3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "fs/apply.h"
+#include "fs/db.h"
 #include "fs/patch.h"
-
-/* "HOLD"; see https://www.sqlite.org/pragma.html#pragma_application_id */
-#define APPLICATION_ID   "1213156420"
-#define SCHEMA_VERSION   "1"
-#define PAGE_BYTES       "1024"
-/* See https://www.sqlite.org/fileformat.html#file_format_version_numbers */
-#define WRITE_VERSION_AT 18
-
-#define SCHEMA_BYTES 2048 /* the text of all tables fits */
-
-/*
- * WITHOUT ROWID: a rowid would depend on the order in which a change's rows are applied, and all
- * mounts must have the same database.
- */
-static const char schema[] =
-	"PRAGMA page_size = " PAGE_BYTES ";"
-	"PRAGMA application_id = " APPLICATION_ID ";"
-	"PRAGMA user_version = " SCHEMA_VERSION ";"
-	"CREATE TABLE image (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE plane (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE node (id TEXT PRIMARY KEY, mount TEXT NOT NULL, beat INTEGER NOT NULL,"
-	" status TEXT NOT NULL, record TEXT NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch INTEGER NOT NULL)"
-	" WITHOUT ROWID;"
-	"CREATE TABLE history (seq INTEGER PRIMARY KEY, at_wall_ms INTEGER NOT NULL,"
-	" epoch INTEGER NOT NULL, what TEXT NOT NULL, node TEXT NOT NULL, detail TEXT NOT NULL)";
-
-/* The same tables, to look through a change before SQLite gets it. */
-static const struct patch_table tables[] = {
-	{"image", "ta"},  {"plane", "ta"},       {"node", "ttitt"},
-	{"lease", "tti"}, {"history", "iiittt"}, {0},
-};
+#include "fs/schema.h"
 
 enum statement {
 	ST_BEGIN,
@@ -55,7 +22,6 @@ enum statement {
 	ST_SAVEPOINT,
 	ST_RELEASE,
 	ST_ROLLBACK_TO,
-	ST_IMAGE_SET,
 	ST_PLANE_GET,
 	ST_PLANE_SET,
 	ST_NODE_GET,
@@ -65,12 +31,23 @@ enum statement {
 	ST_BEAT_FLOOR,
 	ST_NODE_DELETE,
 	ST_NODE_ALL,
+	ST_MOUNT_PUT,
+	ST_MOUNT_DELETE,
+	ST_MOUNT_PRUNE,
+	ST_MOUNT_ALL,
 	ST_LEASE_GET,
+	ST_LEASE_NEW,
 	ST_LEASE_GRANT,
 	ST_LEASE_FREE,
 	ST_LEASE_HAS_ANY,
-	ST_LEASE_FREE_ALL,
+	ST_LEASE_TIMEOUT,
+	ST_LEASE_FLOOR,
+	ST_LEASE_DELETE,
 	ST_LEASE_ALL,
+	ST_LOCK_ADD,
+	ST_LOCK_GRANT,
+	ST_LOCK_DELETE,
+	ST_LOCK_ALL,
 	ST_HISTORY_ADD,
 	ST_HISTORY_TRIM,
 	ST_HISTORY_ALL,
@@ -85,8 +62,6 @@ static const char *const sql[ST_MAX_] = {
 	[ST_SAVEPOINT] = "SAVEPOINT request",
 	[ST_RELEASE] = "RELEASE request",
 	[ST_ROLLBACK_TO] = "ROLLBACK TO request",
-	[ST_IMAGE_SET] = ("INSERT INTO image VALUES (?1, ?2)"
-			  " ON CONFLICT (key) DO UPDATE SET value = excluded.value"),
 	[ST_PLANE_GET] = "SELECT value FROM plane WHERE key = ?1",
 	[ST_PLANE_SET] = ("INSERT INTO plane VALUES (?1, ?2)"
 			  " ON CONFLICT (key) DO UPDATE SET value = excluded.value"),
@@ -101,78 +76,58 @@ static const char *const sql[ST_MAX_] = {
 			   " ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"),
 	[ST_NODE_DELETE] = "DELETE FROM node WHERE id = ?1",
 	[ST_NODE_ALL] = "SELECT mount, status, beat, id, record FROM node ORDER BY id",
-	[ST_LEASE_GET] = "SELECT holder, epoch FROM lease WHERE name = ?1",
-	[ST_LEASE_GRANT] = ("INSERT INTO lease VALUES (?1, ?2, 1)"
-			    " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
-			    " epoch = epoch + 1"),
+	[ST_MOUNT_PUT] = ("INSERT INTO mount VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+			  " ON CONFLICT (id) DO NOTHING"),
+	[ST_MOUNT_DELETE] = "DELETE FROM mount WHERE id = ?1",
+	[ST_MOUNT_PRUNE] = ("DELETE FROM mount WHERE id <> ?1 AND id NOT IN"
+			    " (SELECT mount FROM node UNION SELECT mount FROM lock)"),
+	[ST_MOUNT_ALL] = "SELECT id, boot, pid_ns, pid, started, host FROM mount ORDER BY id",
+	[ST_LEASE_GET] = "SELECT holder, epoch, timeout_ms FROM lease WHERE name = ?1",
+	[ST_LEASE_NEW] = ("INSERT INTO lease SELECT ?1, '', coalesce(max(value), 0), 0"
+			  " FROM plane WHERE key = 'epoch_floor' ON CONFLICT (name) DO NOTHING"),
+	[ST_LEASE_GRANT] = "UPDATE lease SET holder = ?2, epoch = epoch + 1 WHERE name = ?1",
 	[ST_LEASE_FREE] = "UPDATE lease SET holder = '' WHERE name = ?1",
 	[ST_LEASE_HAS_ANY] = "SELECT EXISTS (SELECT 1 FROM lease WHERE holder = ?1)",
-	[ST_LEASE_FREE_ALL] = "UPDATE lease SET holder = '' WHERE holder = ?1",
-	[ST_LEASE_ALL] = "SELECT holder, epoch, name FROM lease ORDER BY name",
-	[ST_HISTORY_ADD] =
-		("INSERT INTO history SELECT coalesce(max(seq), 0) + 1, ?1, ?2, ?3, ?4, ?5"
-		 " FROM history"),
+	[ST_LEASE_TIMEOUT] = "UPDATE lease SET timeout_ms = ?2 WHERE name = ?1",
+	[ST_LEASE_FLOOR] =
+		("INSERT INTO plane SELECT 'epoch_floor', epoch FROM lease WHERE name = ?1"
+		 " ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"),
+	[ST_LEASE_DELETE] = "DELETE FROM lease WHERE name = ?1",
+	[ST_LEASE_ALL] = "SELECT holder, epoch, timeout_ms, name FROM lease ORDER BY name",
+	[ST_LOCK_ADD] =
+		("INSERT INTO lock SELECT coalesce(max(seq), 0) + 1, ?1, ?2, ?3, ?4, 0, ?5, ?6"
+		 " FROM lock"),
+	[ST_LOCK_GRANT] = "UPDATE lock SET granted = 1 WHERE seq = ?1",
+	[ST_LOCK_DELETE] = "DELETE FROM lock WHERE seq = ?1",
+	[ST_LOCK_ALL] =
+		("SELECT seq, name, mount, owner, exclusive, granted, pid, command FROM lock"
+		 " ORDER BY seq"),
+	[ST_HISTORY_ADD] = ("INSERT INTO history SELECT coalesce(max(seq), 0) + 1, ?1, ?2, ?3, ?4,"
+			    " ?5, ?6, ?7, ?8 FROM history"),
 	[ST_HISTORY_TRIM] = "DELETE FROM history WHERE seq <= (SELECT max(seq) FROM history) - ?1",
-	[ST_HISTORY_ALL] = "SELECT at_wall_ms, epoch, what, node, detail FROM history ORDER BY seq",
+	[ST_HISTORY_ALL] =
+		("SELECT at_wall_ms, epoch, what, node, detail, was, why, who FROM history"
+		 " ORDER BY seq"),
 	[ST_HISTORY_NEWEST] = "SELECT coalesce(max(seq), 0) FROM history",
 };
 
 struct index {
 	sqlite3 *db;
 	sqlite3_session *session; /* not NULL between begin and commit or rollback */
+	bool is_broken; /* the transaction has what it must not have, or lacks something */
 	sqlite3_stmt *statements[ST_MAX_];
+	struct apply apply;
 };
-
-static int to_errno(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return 0;
-	case SQLITE_NOMEM:
-		return -ENOMEM;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-	case SQLITE_CONSTRAINT:
-	case SQLITE_MISMATCH:
-	case SQLITE_ABORT:
-	case SQLITE_SCHEMA:
-		return -EUCLEAN;
-	default:
-		return -EIO;
-	}
-}
-
-/* --- statements ----------------------------------------------------------------------------- */
 
 /* A statement ready to bind. */
 static int get(struct index *ix, enum statement which, sqlite3_stmt **ret)
 {
-	sqlite3_stmt **st = &ix->statements[which];
+	int r = db_prepare(ix->db, sql[which], &ix->statements[which]);
 
-	if (!*st) {
-		int r = to_errno(sqlite3_prepare_v3(ix->db, sql[which], -1,
-						    SQLITE_PREPARE_PERSISTENT, st, NULL));
-
-		if (r < 0) {
-			return r;
-		}
+	if (r == 0) {
+		*ret = ix->statements[which];
 	}
-	*ret = *st;
-	return 0;
-}
-
-static void put_back(sqlite3_stmt *st)
-{
-	(void)sqlite3_reset(st);
-	(void)sqlite3_clear_bindings(st);
-}
-
-/* Bound texts are the caller's and outlive the step, so nothing is copied. */
-static void bind_text(sqlite3_stmt *st, int column, const char *text)
-{
-	(void)sqlite3_bind_text(st, column, text, -1, SQLITE_STATIC);
+	return r;
 }
 
 /* Run a statement that gives no rows and needs up to two texts. */
@@ -185,17 +140,15 @@ static int run(struct index *ix, enum statement which, const char *first, const 
 		return r;
 	}
 	if (first) {
-		bind_text(st, 1, first);
+		db_bind_text(st, 1, first);
 	}
 	if (second) {
-		bind_text(st, 2, second);
+		db_bind_text(st, 2, second);
 	}
-	r = to_errno(sqlite3_step(st));
-	put_back(st);
-	return r;
+	return db_run(st);
 }
 
-/* One row for one key: 1 and *ret_st positioned (put_back() it), 0 if there is none, or -errno. */
+/* One row for one key: 1 and *ret_st to be put back, 0 if there is none, or -errno. */
 static int look_up(struct index *ix, enum statement which, const char *key, sqlite3_stmt **ret_st)
 {
 	sqlite3_stmt *st = NULL;
@@ -205,47 +158,25 @@ static int look_up(struct index *ix, enum statement which, const char *key, sqli
 		return r;
 	}
 	if (key) {
-		bind_text(st, 1, key);
+		db_bind_text(st, 1, key);
 	}
-	r = sqlite3_step(st);
-	if (r == SQLITE_ROW) {
+	if (sqlite3_step(st) == SQLITE_ROW) {
 		*ret_st = st;
 		return 1;
 	}
-	put_back(st);
-	return to_errno(r);
+	return db_put_back(st);
 }
 
-static void copy_text(sqlite3_stmt *st, int column, char *ret, size_t room)
+/* Beforehand: what a transaction is undone with must not need memory. */
+static int prepare_transactions(struct index *ix)
 {
-	const unsigned char *text = sqlite3_column_text(st, column);
+	sqlite3_stmt *st;
+	int r = 0;
 
-	(void)snprintf(ret, room, "%s", text ? (const char *)text : "");
-}
-
-static uint64_t column_u64(sqlite3_stmt *st, int column)
-{
-	return (uint64_t)sqlite3_column_int64(st, column);
-}
-
-/* --- life ------------------------------------------------------------------------------------ */
-
-static int open_memory(sqlite3 **ret)
-{
-	sqlite3 *db = NULL;
-	int rc = sqlite3_open_v2(":memory:", &db,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-				 NULL);
-
-	if (rc != SQLITE_OK) {
-		(void)sqlite3_close(db);
-		return to_errno(rc);
+	for (enum statement which = ST_BEGIN; r == 0 && which <= ST_ROLLBACK_TO; which++) {
+		r = get(ix, which, &st);
 	}
-	/* What comes from the share is data: no functions or virtual tables in a schema. */
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	*ret = db;
-	return 0;
+	return r;
 }
 
 int index_new(struct index **ret)
@@ -256,9 +187,12 @@ int index_new(struct index **ret)
 	if (!ix) {
 		return -ENOMEM;
 	}
-	r = open_memory(&ix->db);
+	r = db_open(&ix->db);
 	if (r == 0) {
-		r = to_errno(sqlite3_exec(ix->db, schema, NULL, NULL, NULL));
+		r = schema_create(ix->db);
+	}
+	if (r == 0) {
+		r = prepare_transactions(ix);
 	}
 	if (r < 0) {
 		index_free(ix);
@@ -283,27 +217,35 @@ void index_free(struct index *ix)
 		for (unsigned i = 0; i < ST_MAX_; i++) {
 			(void)sqlite3_finalize(ix->statements[i]);
 		}
-		(void)sqlite3_close(ix->db);
+		apply_done(&ix->apply);
+		db_close(ix->db);
 		free(ix);
 	}
 }
 
-/*
- * --- transactions ------------------------------------------------------------------------------
- */
+/* Want of memory may have kept a transaction from being undone when it should have been. */
+static int end_transaction(struct index *ix)
+{
+	end_session(ix);
+	return sqlite3_get_autocommit(ix->db) ? 0 : run(ix, ST_ROLLBACK, NULL, NULL);
+}
 
 int index_begin(struct index *ix)
 {
 	int r;
 
 	assert(!ix->session);
-	r = run(ix, ST_BEGIN, NULL, NULL);
+	r = end_transaction(ix);
+	if (r == 0) {
+		r = run(ix, ST_BEGIN, NULL, NULL);
+	}
 	if (r < 0) {
 		return r;
 	}
-	r = to_errno(sqlite3session_create(ix->db, "main", &ix->session));
+	ix->is_broken = false;
+	r = db_errno(sqlite3session_create(ix->db, "main", &ix->session));
 	if (r == 0) {
-		r = to_errno(sqlite3session_attach(ix->session, NULL));
+		r = db_errno(sqlite3session_attach(ix->session, NULL));
 	}
 	if (r < 0) {
 		index_rollback(ix);
@@ -311,13 +253,30 @@ int index_begin(struct index *ix)
 	return r;
 }
 
+/*
+ * A statement that runs out of memory may end the whole transaction, not only itself; see
+ * sqlite3_get_autocommit().  What came before it is gone then, and nothing may be built on it.
+ */
+static int check_transaction(struct index *ix)
+{
+	assert(ix->session);
+	return ix->is_broken || sqlite3_get_autocommit(ix->db) ? -ENOMEM : 0;
+}
+
 int index_changes(struct index *ix, void **ret_bytes, size_t *ret_n)
 {
 	void *bytes = NULL;
-	int n = 0, r;
+	int n = 0, r = check_transaction(ix);
 
-	assert(ix->session);
-	r = to_errno(sqlite3session_patchset(ix->session, &n, &bytes));
+	if (r < 0) {
+		return r;
+	}
+	r = db_errno(sqlite3session_patchset(ix->session, &n, &bytes));
+	if (r == 0 && !patch_is_sound(bytes, (size_t)n, schema_tables)) {
+		/* Nobody would take it, and the log would end there. */
+		sqlite3_free(bytes);
+		r = -EUCLEAN;
+	}
 	if (r < 0) {
 		return r;
 	}
@@ -334,24 +293,29 @@ int index_commit(struct index *ix)
 
 void index_rollback(struct index *ix)
 {
-	end_session(ix);
-	(void)run(ix, ST_ROLLBACK, NULL, NULL);
+	(void)end_transaction(ix);
 }
 
 int index_savepoint(struct index *ix)
 {
-	return run(ix, ST_SAVEPOINT, NULL, NULL);
+	int r = check_transaction(ix);
+
+	return r < 0 ? r : run(ix, ST_SAVEPOINT, NULL, NULL);
 }
 
 int index_savepoint_release(struct index *ix)
 {
-	return run(ix, ST_RELEASE, NULL, NULL);
+	int r = run(ix, ST_RELEASE, NULL, NULL);
+
+	ix->is_broken = ix->is_broken || r < 0;
+	return r;
 }
 
 void index_savepoint_rollback(struct index *ix)
 {
-	(void)run(ix, ST_ROLLBACK_TO, NULL, NULL);
-	(void)run(ix, ST_RELEASE, NULL, NULL);
+	/* Rather nothing is published than what was refused. */
+	ix->is_broken = ix->is_broken || run(ix, ST_ROLLBACK_TO, NULL, NULL) < 0 ||
+			run(ix, ST_RELEASE, NULL, NULL) < 0;
 }
 
 void index_free_bytes(void *bytes)
@@ -359,255 +323,51 @@ void index_free_bytes(void *bytes)
 	sqlite3_free(bytes);
 }
 
-/*
- * --- generations ---------------------------------------------------------------------------------
- */
-
-static int refuse_conflict(void *ctx, int kind, sqlite3_changeset_iter *iter)
-{
-	(void)ctx;
-	(void)kind;
-	(void)iter;
-	return SQLITE_CHANGESET_ABORT;
-}
-
 int index_apply(struct index *ix, const void *patch, size_t n)
 {
-	_cleanup_free_ void *copy = NULL;
+	int r;
 
-	if (n > INT_MAX || !patch_is_sound(patch, n, tables)) {
-		return -EUCLEAN;
+	assert(!ix->session);
+	if (n == 0) {
+		return 0; /* it says that its writer lives, and no more */
 	}
-	/* SQLite asks for writable memory, though it only reads. */
-	copy = malloc(n);
-	if (!copy) {
-		return -ENOMEM;
+	r = end_transaction(ix);
+	if (r == 0) {
+		r = run(ix, ST_BEGIN, NULL, NULL);
 	}
-	memcpy(copy, patch, n);
-	return to_errno(sqlite3changeset_apply(ix->db, (int)n, copy, NULL, refuse_conflict, NULL));
-}
-
-static int image_set(struct index *ix, const char *key, const char *value)
-{
-	return run(ix, ST_IMAGE_SET, key, value);
+	if (r == 0) {
+		r = apply_patch(&ix->apply, ix->db, patch, n);
+	}
+	if (r == 0) {
+		r = run(ix, ST_COMMIT, NULL, NULL);
+	}
+	if (r < 0) {
+		index_rollback(ix);
+	}
+	return r;
 }
 
 int index_dump(struct index *ix, void **ret_bytes, size_t *ret_n)
 {
-	sqlite3_int64 n = 0;
-	void *bytes = sqlite3_serialize(ix->db, "main", &n, 0);
-
-	if (!bytes) {
-		return -ENOMEM;
-	}
-	*ret_bytes = bytes;
-	*ret_n = (size_t)n;
-	return 0;
+	return image_dump(ix->db, ret_bytes, ret_n);
 }
 
-int index_to_image(struct index *ix, const struct index_image *head, void **ret_bytes,
-		   size_t *ret_n)
+int index_to_image(struct index *ix, const struct image_head *head, void **ret_bytes, size_t *ret_n)
 {
-	char number[24];
-	int r;
+	int r = image_note(ix->db, head);
 
-	(void)snprintf(number, sizeof(number), "%" PRIu64, head->generation);
-	r = image_set(ix, "generation", number);
-	if (r == 0) {
-		r = image_set(ix, "writer", head->writer);
-	}
-	if (r == 0) {
-		r = image_set(ix, "nonce", head->nonce);
-	}
-	if (r == 0) {
-		r = image_set(ix, "parent", head->parent);
-	}
-	return r < 0 ? r : index_dump(ix, ret_bytes, ret_n);
+	return r < 0 ? r : image_dump(ix->db, ret_bytes, ret_n);
 }
 
-/* Run a query that gives one text; -EUCLEAN if it gives none. */
-static int one_text(sqlite3 *db, const char *query, char *ret, size_t room)
-{
-	sqlite3_stmt *st = NULL;
-	int r = to_errno(sqlite3_prepare_v2(db, query, -1, &st, NULL));
-
-	if (r == 0) {
-		int rc = sqlite3_step(st);
-
-		r = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -EUCLEAN : to_errno(rc);
-		if (r == 0) {
-			copy_text(st, 0, ret, room);
-		}
-	}
-	(void)sqlite3_finalize(st);
-	return r;
-}
-
-/* The text of all that a schema has, in a canonical order. */
-static const char whole_schema[] = "SELECT group_concat(type || name || tbl_name || sql)"
-				   " FROM (SELECT * FROM sqlite_schema ORDER BY name)";
-
-/* The same of an index of ours. */
-static int own_schema(char *ret, size_t room)
-{
-	struct index *ix = NULL;
-	int r = index_new(&ix);
-
-	if (r == 0) {
-		r = one_text(ix->db, whole_schema, ret, room);
-		index_free(ix);
-	}
-	return r;
-}
-
-/* Is this, @n bytes long, a database of ours, undamaged, with our very tables? */
-static int check_database(sqlite3 *db, size_t n, struct err *reterr)
-{
-	char tables_text[SCHEMA_BYTES], size[24];
-	const struct {
-		const char *query, *want, *problem;
-	} checks[] = {
-		{"PRAGMA application_id", APPLICATION_ID, "no image of a Holdfast index"},
-		{"PRAGMA user_version", SCHEMA_VERSION, "the image has another schema version"},
-		{"PRAGMA page_size", PAGE_BYTES, "the image has another page size"},
-		/* SQLite would read zeros where the last page is cut. */
-		{"SELECT page_count * " PAGE_BYTES " FROM pragma_page_count", size,
-		 "the image is cut or has a tail"},
-		{"PRAGMA quick_check(1)", "ok", "the image is damaged"},
-		/* Other tables could carry triggers or generated columns; or some are missing. */
-		{whole_schema, tables_text, "the image has tables that are not ours"},
-	};
-	int r = own_schema(tables_text, sizeof(tables_text));
-
-	(void)snprintf(size, sizeof(size), "%zu", n);
-	for (size_t i = 0; r == 0 && i < sizeof(checks) / sizeof(checks[0]); i++) {
-		char text[SCHEMA_BYTES];
-
-		r = one_text(db, checks[i].query, text, sizeof(text));
-		if (r != -ENOMEM && (r < 0 || strcmp(text, checks[i].want) != 0)) {
-			r = err_set(reterr, -EUCLEAN, "%s", checks[i].problem);
-		}
-	}
-	return r;
-}
-
-static int read_head(sqlite3 *db, struct index_image *ret)
-{
-	struct index_image head;
-	char number[24];
-	int r = one_text(db, "SELECT value FROM image WHERE key = 'generation'", number,
-			 sizeof(number));
-
-	if (r == 0 && parse_u64(number, &head.generation) < 0) {
-		r = -EUCLEAN;
-	}
-	if (r == 0) {
-		r = one_text(db, "SELECT value FROM image WHERE key = 'writer'", head.writer,
-			     sizeof(head.writer));
-	}
-	if (r == 0) {
-		r = one_text(db, "SELECT value FROM image WHERE key = 'nonce'", head.nonce,
-			     sizeof(head.nonce));
-	}
-	if (r == 0) {
-		r = one_text(db, "SELECT value FROM image WHERE key = 'parent'", head.parent,
-			     sizeof(head.parent));
-	}
-	if (r == 0) {
-		*ret = head;
-	}
-	return r;
-}
-
-/* An image as a database of its own, checked.  *ret is to be closed. */
-static int open_image(const void *bytes, size_t n, sqlite3 **ret, struct index_image *ret_head,
-		      struct err *reterr)
-{
-	unsigned char *copy;
-	sqlite3 *db = NULL;
-	int r;
-
-	if (n == 0 || n > INT_MAX) {
-		return err_set(reterr, -EUCLEAN, "the image is empty");
-	}
-	copy = sqlite3_malloc64(n);
-	if (!copy) {
-		return -ENOMEM;
-	}
-	memcpy(copy, bytes, n);
-	r = open_memory(&db);
-	if (r < 0) {
-		sqlite3_free(copy);
-		return r;
-	}
-	/* Takes the copy, also when it fails. */
-	r = to_errno(
-		sqlite3_deserialize(db, "main", copy, (sqlite3_int64)n, (sqlite3_int64)n,
-				    SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY));
-	if (r == 0) {
-		r = check_database(db, n, reterr);
-	}
-	if (r == 0 && ((const uint8_t *)bytes)[WRITE_VERSION_AT] != 1) {
-		r = err_set(reterr, -EUCLEAN, "the image says that it is read-only");
-	}
-	if (r == 0 && read_head(db, ret_head) < 0) {
-		r = err_set(reterr, -EUCLEAN, "the image does not say which generation it is");
-	}
-	if (r < 0) {
-		(void)sqlite3_close(db);
-		return r;
-	}
-	*ret = db;
-	return 0;
-}
-
-int index_image_head(const void *bytes, size_t n, struct index_image *ret_head, struct err *reterr)
-{
-	struct index_image head;
-	sqlite3 *image = NULL;
-	int r = open_image(bytes, n, &image, &head, reterr);
-
-	if (r == 0) {
-		(void)sqlite3_close(image);
-		*ret_head = head;
-	}
-	return r;
-}
-
-int index_from_image(struct index *ix, const void *bytes, size_t n, struct index_image *ret_head,
+int index_from_image(struct index *ix, const void *bytes, size_t n, struct image_head *ret_head,
 		     struct err *reterr)
 {
-	struct index_image head;
-	sqlite3_backup *backup;
-	sqlite3 *image = NULL;
 	int r;
 
 	assert(!ix->session);
-	r = open_image(bytes, n, &image, &head, reterr);
-	if (r < 0) {
-		return r;
-	}
-	/*
-	 * Copied, not deserialized in place: sqlite3_serialize() of a deserialized database does
-	 * not see what the transaction under way has changed, and images are taken inside one.
-	 */
-	backup = sqlite3_backup_init(ix->db, "main", image, "main");
-	r = backup ? 0 : to_errno(sqlite3_errcode(ix->db));
-	if (backup) {
-		(void)sqlite3_backup_step(backup, -1);
-		r = to_errno(sqlite3_backup_finish(backup));
-	}
-	(void)sqlite3_close(image);
-	if (r == 0) {
-		*ret_head = head;
-	}
-	return r;
+	r = end_transaction(ix);
+	return r < 0 ? r : image_load(ix->db, bytes, n, ret_head, reterr);
 }
-
-/*
- * --- rows
- * ------------------------------------------------------------------------------------------
- */
 
 int index_plane_get(struct index *ix, const char *key, uint64_t *ret_value)
 {
@@ -617,9 +377,8 @@ int index_plane_get(struct index *ix, const char *key, uint64_t *ret_value)
 	if (r <= 0) {
 		return r == 0 ? -ENOENT : r;
 	}
-	*ret_value = column_u64(st, 0);
-	put_back(st);
-	return 0;
+	*ret_value = db_u64(st, 0);
+	return db_put_back(st);
 }
 
 int index_plane_set(struct index *ix, const char *key, uint64_t value)
@@ -630,32 +389,34 @@ int index_plane_set(struct index *ix, const char *key, uint64_t value)
 	if (r < 0) {
 		return r;
 	}
-	bind_text(st, 1, key);
-	(void)sqlite3_bind_int64(st, 2, (sqlite3_int64)value);
-	r = to_errno(sqlite3_step(st));
-	put_back(st);
-	return r;
+	db_bind_text(st, 1, key);
+	db_bind_u64(st, 2, value);
+	return db_run(st);
 }
 
 /* The first three columns of ST_NODE_GET and ST_NODE_ALL. */
 static void node_of_row(sqlite3_stmt *st, struct index_node *ret)
 {
-	copy_text(st, 0, ret->mount, sizeof(ret->mount));
-	copy_text(st, 1, ret->status, sizeof(ret->status));
-	ret->beat = column_u64(st, 2);
+	db_copy_text(st, 0, ret->mount, sizeof(ret->mount));
+	db_copy_text(st, 1, ret->status, sizeof(ret->status));
+	ret->beat = db_u64(st, 2);
 }
 
 int index_node_get(struct index *ix, const char *id, struct index_node *ret)
 {
 	sqlite3_stmt *st = NULL;
+	struct index_node node;
 	int r = look_up(ix, ST_NODE_GET, id, &st);
 
 	if (r <= 0) {
 		return r == 0 ? -ENOENT : r;
 	}
-	node_of_row(st, ret);
-	put_back(st);
-	return 0;
+	node_of_row(st, &node);
+	r = db_put_back(st);
+	if (r == 0) {
+		*ret = node;
+	}
+	return r;
 }
 
 int index_node_put(struct index *ix, const char *id, const char *mount, const char *status,
@@ -667,29 +428,26 @@ int index_node_put(struct index *ix, const char *id, const char *mount, const ch
 	if (r < 0) {
 		return r;
 	}
-	bind_text(st, 1, id);
-	bind_text(st, 2, mount);
-	bind_text(st, 3, status);
+	db_bind_text(st, 1, id);
+	db_bind_text(st, 2, mount);
+	db_bind_text(st, 3, status);
 	(void)sqlite3_bind_text64(st, 4, record, n, SQLITE_STATIC, SQLITE_UTF8);
-	r = to_errno(sqlite3_step(st));
-	put_back(st);
-	return r;
+	return db_run(st);
 }
 
 int index_node_record(struct index *ix, const char *id, char **ret_text)
 {
 	sqlite3_stmt *st = NULL;
 	int r = look_up(ix, ST_NODE_RECORD, id, &st);
-	const unsigned char *text;
 	char *copy;
 
 	if (r <= 0) {
 		return r == 0 ? -ENOENT : r;
 	}
-	text = sqlite3_column_text(st, 0);
-	copy = strdup(text ? (const char *)text : "");
-	put_back(st);
-	if (!copy) {
+	copy = strdup(db_text(st, 0));
+	r = db_put_back(st);
+	if (r < 0 || !copy) {
+		free(copy);
 		return -ENOMEM;
 	}
 	*ret_text = copy;
@@ -708,16 +466,46 @@ int index_node_delete(struct index *ix, const char *id)
 	return r < 0 ? r : run(ix, ST_NODE_DELETE, id, NULL);
 }
 
-/* The first two columns of ST_LEASE_GET and ST_LEASE_ALL. */
+int index_mount_put(struct index *ix, const char *id, const struct index_mount *m)
+{
+	sqlite3_stmt *st = NULL;
+	int r = get(ix, ST_MOUNT_PUT, &st);
+
+	if (r < 0) {
+		return r;
+	}
+	db_bind_text(st, 1, id);
+	db_bind_text(st, 2, m->boot);
+	db_bind_u64(st, 3, m->pid_ns);
+	db_bind_u64(st, 4, m->pid);
+	db_bind_u64(st, 5, m->started);
+	db_bind_text(st, 6, m->host);
+	return db_run(st);
+}
+
+int index_mount_delete(struct index *ix, const char *id)
+{
+	return run(ix, ST_MOUNT_DELETE, id, NULL);
+}
+
+int index_mount_prune(struct index *ix, const char *but)
+{
+	return run(ix, ST_MOUNT_PRUNE, but, NULL);
+}
+
+/* The first three columns of ST_LEASE_GET and ST_LEASE_ALL. */
 static void lease_of_row(sqlite3_stmt *st, struct index_lease *ret)
 {
-	copy_text(st, 0, ret->holder, sizeof(ret->holder));
-	ret->epoch = column_u64(st, 1);
+	ret->exists = true;
+	db_copy_text(st, 0, ret->holder, sizeof(ret->holder));
+	ret->epoch = db_u64(st, 1);
+	ret->timeout_ms = db_u64(st, 2);
 }
 
 int index_lease_get(struct index *ix, const char *name, struct index_lease *ret)
 {
 	sqlite3_stmt *st = NULL;
+	struct index_lease lease;
 	int r = look_up(ix, ST_LEASE_GET, name, &st);
 
 	if (r < 0) {
@@ -727,14 +515,24 @@ int index_lease_get(struct index *ix, const char *name, struct index_lease *ret)
 		*ret = (struct index_lease){0};
 		return 0;
 	}
-	lease_of_row(st, ret);
-	put_back(st);
-	return 0;
+	lease_of_row(st, &lease);
+	r = db_put_back(st);
+	if (r == 0) {
+		*ret = lease;
+	}
+	return r;
+}
+
+int index_lease_new(struct index *ix, const char *name)
+{
+	return run(ix, ST_LEASE_NEW, name, NULL);
 }
 
 int index_lease_grant(struct index *ix, const char *name, const char *holder)
 {
-	return run(ix, ST_LEASE_GRANT, name, holder);
+	int r = index_lease_new(ix, name);
+
+	return r < 0 ? r : run(ix, ST_LEASE_GRANT, name, holder);
 }
 
 int index_lease_free(struct index *ix, const char *name)
@@ -751,15 +549,67 @@ int index_lease_has_any(struct index *ix, const char *holder, bool *ret)
 		return r;
 	}
 	*ret = r > 0 && sqlite3_column_int(st, 0) != 0;
-	if (r > 0) {
-		put_back(st);
-	}
-	return 0;
+	return r > 0 ? db_put_back(st) : 0;
 }
 
-int index_lease_free_all(struct index *ix, const char *holder)
+int index_lease_set_timeout(struct index *ix, const char *name, uint64_t timeout_ms)
 {
-	return run(ix, ST_LEASE_FREE_ALL, holder, NULL);
+	sqlite3_stmt *st = NULL;
+	int r = get(ix, ST_LEASE_TIMEOUT, &st);
+
+	if (r < 0) {
+		return r;
+	}
+	db_bind_text(st, 1, name);
+	db_bind_u64(st, 2, timeout_ms);
+	return db_run(st);
+}
+
+int index_lease_delete(struct index *ix, const char *name)
+{
+	int r = run(ix, ST_LEASE_FLOOR, name, NULL);
+
+	return r < 0 ? r : run(ix, ST_LEASE_DELETE, name, NULL);
+}
+
+int index_lock_add(struct index *ix, const struct index_lock *lock)
+{
+	sqlite3_stmt *st = NULL;
+	int r = get(ix, ST_LOCK_ADD, &st);
+
+	if (r < 0) {
+		return r;
+	}
+	db_bind_text(st, 1, lock->name);
+	db_bind_text(st, 2, lock->mount);
+	db_bind_u64(st, 3, lock->owner);
+	(void)sqlite3_bind_int(st, 4, lock->exclusive);
+	db_bind_u64(st, 5, lock->pid);
+	db_bind_text(st, 6, lock->command);
+	return db_run(st);
+}
+
+/* Run a statement on the lock numbered @seq. */
+static int run_on_lock(struct index *ix, enum statement which, uint64_t seq)
+{
+	sqlite3_stmt *st = NULL;
+	int r = get(ix, which, &st);
+
+	if (r < 0) {
+		return r;
+	}
+	db_bind_u64(st, 1, seq);
+	return db_run(st);
+}
+
+int index_lock_grant(struct index *ix, uint64_t seq)
+{
+	return run_on_lock(ix, ST_LOCK_GRANT, seq);
+}
+
+int index_lock_delete(struct index *ix, uint64_t seq)
+{
+	return run_on_lock(ix, ST_LOCK_DELETE, seq);
 }
 
 int index_history_add(struct index *ix, const struct index_event *event)
@@ -771,12 +621,14 @@ int index_history_add(struct index *ix, const struct index_event *event)
 		return r;
 	}
 	(void)sqlite3_bind_int64(st, 1, event->at_wall_ms);
-	(void)sqlite3_bind_int64(st, 2, (sqlite3_int64)event->epoch);
-	bind_text(st, 3, event->what);
-	bind_text(st, 4, event->node);
-	bind_text(st, 5, event->detail);
-	r = to_errno(sqlite3_step(st));
-	put_back(st);
+	db_bind_u64(st, 2, event->epoch);
+	db_bind_text(st, 3, event->what);
+	db_bind_text(st, 4, event->node);
+	db_bind_text(st, 5, event->detail);
+	db_bind_text(st, 6, event->was ? event->was : "");
+	db_bind_text(st, 7, event->why ? event->why : "");
+	db_bind_text(st, 8, event->who ? event->who : "");
+	r = db_run(st);
 	if (r < 0) {
 		return r;
 	}
@@ -785,15 +637,8 @@ int index_history_add(struct index *ix, const struct index_event *event)
 		return r;
 	}
 	(void)sqlite3_bind_int(st, 1, INDEX_HISTORY_ROWS);
-	r = to_errno(sqlite3_step(st));
-	put_back(st);
-	return r;
+	return db_run(st);
 }
-
-/*
- * --- all rows
- * --------------------------------------------------------------------------------------
- */
 
 /* Step through @which; @fn gets each row. */
 static int each(struct index *ix, enum statement which, int (*fn)(sqlite3_stmt *st, void *arg),
@@ -807,10 +652,10 @@ static int each(struct index *ix, enum statement which, int (*fn)(sqlite3_stmt *
 		return r;
 	}
 	while (r == 0 && (rc = sqlite3_step(st)) != SQLITE_DONE) {
-		r = rc == SQLITE_ROW ? fn(st, arg) : to_errno(rc);
+		r = rc == SQLITE_ROW ? fn(st, arg) : db_errno(rc);
 	}
-	put_back(st);
-	return r;
+	rc = db_put_back(st);
+	return r != 0 ? r : rc;
 }
 
 struct node_walk {
@@ -821,13 +666,11 @@ struct node_walk {
 static int on_node_row(sqlite3_stmt *st, void *arg)
 {
 	const struct node_walk *w = arg;
-	const char *record = (const char *)sqlite3_column_text(st, 4);
-	const char *id = (const char *)sqlite3_column_text(st, 3);
+	const char *record = db_text(st, 4);
 	struct index_node node;
 
 	node_of_row(st, &node);
-	return w->fn(w->ctx, id ? id : "", &node, record ? record : "",
-		     (size_t)sqlite3_column_bytes(st, 4));
+	return w->fn(w->ctx, db_text(st, 3), &node, record, (size_t)sqlite3_column_bytes(st, 4));
 }
 
 int index_each_node(struct index *ix, index_node_fn *fn, void *ctx)
@@ -835,6 +678,32 @@ int index_each_node(struct index *ix, index_node_fn *fn, void *ctx)
 	struct node_walk w = {fn, ctx};
 
 	return each(ix, ST_NODE_ALL, on_node_row, &w);
+}
+
+struct mount_walk {
+	index_mount_fn *fn;
+	void *ctx;
+};
+
+static int on_mount_row(sqlite3_stmt *st, void *arg)
+{
+	const struct mount_walk *w = arg;
+	struct index_mount m = {
+		.pid_ns = db_u64(st, 2),
+		.pid = db_u64(st, 3),
+		.started = db_u64(st, 4),
+	};
+
+	db_copy_text(st, 1, m.boot, sizeof(m.boot));
+	db_copy_text(st, 5, m.host, sizeof(m.host));
+	return w->fn(w->ctx, db_text(st, 0), &m);
+}
+
+int index_each_mount(struct index *ix, index_mount_fn *fn, void *ctx)
+{
+	struct mount_walk w = {fn, ctx};
+
+	return each(ix, ST_MOUNT_ALL, on_mount_row, &w);
 }
 
 struct lease_walk {
@@ -849,7 +718,7 @@ static int on_lease_row(sqlite3_stmt *st, void *arg)
 	char name[PARSE_ID_BYTES];
 
 	lease_of_row(st, &lease);
-	copy_text(st, 2, name, sizeof(name));
+	db_copy_text(st, 3, name, sizeof(name));
 	return w->fn(w->ctx, name, &lease);
 }
 
@@ -860,6 +729,35 @@ int index_each_lease(struct index *ix, index_lease_fn *fn, void *ctx)
 	return each(ix, ST_LEASE_ALL, on_lease_row, &w);
 }
 
+struct lock_walk {
+	index_lock_fn *fn;
+	void *ctx;
+};
+
+static int on_lock_row(sqlite3_stmt *st, void *arg)
+{
+	const struct lock_walk *w = arg;
+	struct index_lock lock = {
+		.seq = db_u64(st, 0),
+		.owner = db_u64(st, 3),
+		.exclusive = sqlite3_column_int(st, 4) != 0,
+		.granted = sqlite3_column_int(st, 5) != 0,
+		.pid = db_u64(st, 6),
+	};
+
+	db_copy_text(st, 1, lock.name, sizeof(lock.name));
+	db_copy_text(st, 2, lock.mount, sizeof(lock.mount));
+	db_copy_text(st, 7, lock.command, sizeof(lock.command));
+	return w->fn(w->ctx, &lock);
+}
+
+int index_each_lock(struct index *ix, index_lock_fn *fn, void *ctx)
+{
+	struct lock_walk w = {fn, ctx};
+
+	return each(ix, ST_LOCK_ALL, on_lock_row, &w);
+}
+
 struct history_walk {
 	index_history_fn *fn;
 	void *ctx;
@@ -868,15 +766,15 @@ struct history_walk {
 static int on_history_row(sqlite3_stmt *st, void *arg)
 {
 	const struct history_walk *w = arg;
-	const char *what = (const char *)sqlite3_column_text(st, 2);
-	const char *node = (const char *)sqlite3_column_text(st, 3);
-	const char *detail = (const char *)sqlite3_column_text(st, 4);
 	struct index_event event = {
 		.at_wall_ms = sqlite3_column_int64(st, 0),
-		.epoch = column_u64(st, 1),
-		.what = what ? what : "",
-		.node = node ? node : "",
-		.detail = detail ? detail : "",
+		.epoch = db_u64(st, 1),
+		.what = db_text(st, 2),
+		.node = db_text(st, 3),
+		.detail = db_text(st, 4),
+		.was = db_text(st, 5),
+		.why = db_text(st, 6),
+		.who = db_text(st, 7),
 	};
 
 	return w->fn(w->ctx, &event);
@@ -897,7 +795,6 @@ int index_history_newest(struct index *ix, uint64_t *ret_seq)
 	if (r <= 0) {
 		return r == 0 ? -EUCLEAN : r;
 	}
-	*ret_seq = column_u64(st, 0);
-	put_back(st);
-	return 0;
+	*ret_seq = db_u64(st, 0);
+	return db_put_back(st);
 }

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+/* All but the first are virtual: a row each in fs/vkind.c. */
 enum inode_kind {
 	INODE_PASS,       /* a file of the share */
 	INODE_NODES,      /* the directory nodes/ */
@@ -25,6 +26,11 @@ enum inode_kind {
 	INODE_LOG,        /* change.log */
 	INODE_PLANE_JSON, /* .holdfast/plane.json */
 	INODE_INDEX_DB,   /* .holdfast/index.db */
+	INODE_FENCE,      /* .holdfast/fence */
+	INODE_LOCKS,      /* the directory .holdfast/locks/ */
+	INODE_LOCK,       /* .holdfast/locks/<name> */
+	INODE_LEASES,     /* the directory .holdfast/leases/ */
+	INODE_LEASE,      /* .holdfast/leases/<name> */
 	INODE_RECORD,     /* nodes/<id> */
 	INODE_STAGING,    /* <record>.<anything>.tmp: in memory, to be renamed onto a record */
 	INODE_KIND_MAX_,

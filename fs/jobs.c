@@ -4,35 +4,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/wait.h"
+
+static void answer(jobs_done_fn *done, void *ctx, int result, const void *bytes, size_t n)
+{
+	if (done) {
+		done(ctx, result, bytes, n);
+	}
+}
 
 static void job_free(struct job *j)
 {
 	free(j->text);
 	free(j);
-}
-
-/* Wait on @cond at most until @until_ms (CLOCK_BOOTTIME). */
-static void wait_locked(struct jobs *q, pthread_cond_t *cond, uint64_t until_ms)
-{
-	uint64_t now_ms = clock_boot_ms();
-	uint64_t wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
-	struct timespec until;
-
-	if (until_ms == JOBS_NO_LIMIT) {
-		(void)pthread_cond_wait(cond, &q->lock);
-		return;
-	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	(void)pthread_cond_timedwait(cond, &q->lock, &until);
 }
 
 static struct job *job_new(const struct request *req)
@@ -77,7 +63,7 @@ int jobs_submit(struct jobs *q, const struct request *req, uint64_t limit_ms, jo
 	}
 	(void)pthread_mutex_unlock(&q->lock);
 	if (refused) {
-		done(ctx, -ECANCELED, NULL, 0);
+		answer(done, ctx, -ECANCELED, NULL, 0);
 		job_free(j);
 	}
 	return 0;
@@ -106,7 +92,7 @@ unsigned jobs_take(struct jobs *q, uint64_t until_ms, struct job **ret_jobs, uns
 	(void)pthread_mutex_lock(&q->lock);
 	while ((n = take_locked(q, ret_jobs, max)) == 0 && !q->stopping &&
 	       clock_boot_ms() < until_ms) {
-		wait_locked(q, &q->work, until_ms);
+		wait_until(&q->work, &q->lock, until_ms);
 	}
 	*ret_ended = n == 0 && q->stopping;
 	(void)pthread_mutex_unlock(&q->lock);
@@ -125,15 +111,15 @@ bool jobs_is_answered(struct jobs *q, const struct job *j)
 
 void jobs_finish(struct jobs *q, struct job *j, int result, const void *bytes, size_t n)
 {
-	bool answer;
+	bool is_first;
 
 	(void)pthread_mutex_lock(&q->lock);
-	answer = !j->answered;
+	is_first = !j->answered;
 	j->answered = true;
 	TAILQ_REMOVE(&q->list, j, entry);
 	(void)pthread_mutex_unlock(&q->lock);
-	if (answer) {
-		j->done(j->ctx, result, bytes, n);
+	if (is_first) {
+		answer(j->done, j->ctx, result, bytes, n);
 	}
 	job_free(j);
 }
@@ -181,7 +167,7 @@ static void *run_timekeeper(void *arg)
 		void *ctx;
 
 		if (!j) {
-			wait_locked(q, &q->limits, next_ms);
+			wait_until(&q->limits, &q->lock, next_ms);
 			continue;
 		}
 		/* Once unlocked, a taken job may be freed by the plane thread at any time. */
@@ -192,7 +178,7 @@ static void *run_timekeeper(void *arg)
 			TAILQ_REMOVE(&q->list, j, entry);
 		}
 		(void)pthread_mutex_unlock(&q->lock);
-		done(ctx, -ETIMEDOUT, NULL, 0);
+		answer(done, ctx, -ETIMEDOUT, NULL, 0);
 		if (!is_taken) {
 			job_free(j);
 		}
@@ -204,17 +190,13 @@ static void *run_timekeeper(void *arg)
 
 int jobs_init(struct jobs *q)
 {
-	pthread_condattr_t monotonic;
 	int r;
 
 	*q = (struct jobs){0};
 	TAILQ_INIT(&q->list);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_mutex_init(&q->lock, NULL);
-	(void)pthread_cond_init(&q->work, &monotonic);
-	(void)pthread_cond_init(&q->limits, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&q->work);
+	wait_cond_init(&q->limits);
 	r = pthread_create(&q->timekeeper, NULL, run_timekeeper, q);
 	if (r != 0) {
 		(void)pthread_cond_destroy(&q->limits);

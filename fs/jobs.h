@@ -13,9 +13,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/wait.h"
 #include "fs/request.h"
 
-#define JOBS_NO_LIMIT UINT64_MAX
+#define JOBS_NO_LIMIT WAIT_FOR_EVER
 
 /* See plane_submit(). */
 typedef void jobs_done_fn(void *ctx, int result, const void *bytes, size_t n);
@@ -40,8 +41,8 @@ TAILQ_HEAD(job_list, job);
 /* Only jobs.c touches the fields. */
 struct jobs {
 	pthread_mutex_t lock;
-	pthread_cond_t work;   /* on CLOCK_MONOTONIC: a job was queued, or .stopping */
-	pthread_cond_t limits; /* on CLOCK_MONOTONIC: a limit may be earlier, or .stopping */
+	pthread_cond_t work;   /* wait_cond_init(): a job was queued, or .stopping */
+	pthread_cond_t limits; /* wait_cond_init(): a limit may be earlier, or .ended */
 	struct job_list list;  /* by .lock: queued and taken, in the order of submission */
 	bool stopping;         /* by .lock: nothing new is accepted */
 	bool ended;            /* by .lock: the timekeeper is to end */

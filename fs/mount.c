@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #include "fs/ops.h"
 #include "fs/options.h"
 #include "fs/plane.h"
+#include "fs/vattr.h"
 
 /* As mount(8) knows them: 1 wrong call, 32 the mount failed. */
 #define EXIT_USAGE        1
@@ -33,8 +36,7 @@
 #define WORKERS_MAX      64
 #define WORKERS_IDLE_MAX 8
 
-#define PLANE_ID_XATTR "user.holdfast.plane_id"
-#define FUSE_OPTIONS   "allow_other,default_permissions,subtype=holdfast,fsname="
+#define FUSE_OPTIONS "allow_other,default_permissions,subtype=holdfast,fsname="
 
 /* Is @inner the directory @outer or inside it?  Both canonical. */
 static bool is_inside(const char *inner, const char *outer)
@@ -57,7 +59,7 @@ static int check_backing(const char *given, char *backing, struct err *reterr)
 	if (!S_ISDIR(st.st_mode)) {
 		return err_set(reterr, -ENOTDIR, "backing directory %s is no directory", given);
 	}
-	if (getxattr(backing, PLANE_ID_XATTR, NULL, 0) >= 0) {
+	if (getxattr(backing, VATTR_PLANE_ID, NULL, 0) >= 0) {
 		return err_set(reterr, -EINVAL, "%s is itself a Holdfast mount", given);
 	}
 	return 0;
@@ -66,7 +68,7 @@ static int check_backing(const char *given, char *backing, struct err *reterr)
 /* Asked by an attribute: the kernel could still answer stat(2) from its cache. */
 static bool is_stale(const char *mountpoint)
 {
-	return getxattr(mountpoint, PLANE_ID_XATTR, NULL, 0) < 0 && errno == ENOTCONN;
+	return getxattr(mountpoint, VATTR_PLANE_ID, NULL, 0) < 0 && errno == ENOTCONN;
 }
 
 /* A mount whose process was killed answers ENOTCONN: it is nobody's, so it is taken away. */
@@ -101,7 +103,7 @@ static int check_mountpoint(const char *given, const char *backing, char *mountp
 	if (!S_ISDIR(st.st_mode)) {
 		return err_set(reterr, -ENOTDIR, "mount point %s is no directory", given);
 	}
-	if (getxattr(mountpoint, PLANE_ID_XATTR, NULL, 0) >= 0) {
+	if (getxattr(mountpoint, VATTR_PLANE_ID, NULL, 0) >= 0) {
 		return err_set(reterr, -EBUSY, "%s is a Holdfast mount already", given);
 	}
 	if (is_inside(mountpoint, backing)) {
@@ -116,8 +118,6 @@ static int check_mountpoint(const char *given, const char *backing, char *mountp
 	}
 	return 0;
 }
-
-/* --- readiness -------------------------------------------------------------------------------- */
 
 /*
  * Without -f the caller waits until the mount works: the child that serves it sends its exit status
@@ -187,10 +187,6 @@ static int go_to_background(struct err *reterr)
 	return 0;
 }
 
-/*
- * --- serving ------------------------------------------------------------------------------------
- */
-
 static int serve(struct fuse_session *session, struct err *reterr)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
@@ -247,7 +243,7 @@ static int mount_session(struct ops *ops, const struct options *o, const char *b
 	return 0;
 }
 
-/* Serve until a signal or umount(8) ends it; the mount is gone then. */
+/* Serve until a signal or umount(8) ends it. */
 static int serve_session(struct fuse_session *session, bool foreground, struct err *reterr)
 {
 	int r;
@@ -260,18 +256,23 @@ static int serve_session(struct fuse_session *session, bool foreground, struct e
 	fuse_remove_signal_handlers(session);
 	/* libfuse has set it back to its default; the last log lines must not kill us. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	fuse_session_unmount(session);
 	return r;
 }
 
 static void log_timing(struct plane *plane)
 {
 	struct view *v = plane_view(plane);
+	const struct lease_timing *t = &v->timing;
 
 	log_line(LOG_INFO, "fs", "timing of the plane",
-		 "heartbeat_timeout_ms=%llu poll_period_ms=%llu margin_ms=%llu generation=%llu",
-		 (unsigned long long)v->timing.timeout_ms, (unsigned long long)v->timing.poll_ms,
-		 (unsigned long long)v->timing.margin_ms, (unsigned long long)v->generation);
+		 "heartbeat_timeout_ms=%" PRIu64 " poll_period_ms=%" PRIu64 " margin_ms=%" PRIu64
+		 " holder_stops_after_ms=%" PRIu64 " deposed_after_ms=%" PRIu64
+		 " follow_ms=%" PRIu64 " request_limit_ms=%" PRIu64 " retry_ms=%" PRIu64
+		 " others_ms=%" PRIu64 " yield_ms=%" PRIu64 " staging_ms=%" PRIu64
+		 " generation=%" PRIu64,
+		 t->timeout_ms, t->poll_ms, t->margin_ms, lease_deadline_ms(t, 0), t->timeout_ms,
+		 t->follow_ms, t->limit_ms, t->retry_ms, t->others_ms, t->yield_ms, t->staging_ms,
+		 v->generation);
 	view_unref(v);
 }
 
@@ -280,6 +281,7 @@ static int mount_plane(struct plane *plane, int root_fd, const struct options *o
 {
 	struct fuse_session *session = NULL;
 	struct ops ops;
+	bool ended;
 	int r = ops_init(&ops, root_fd, plane);
 
 	if (r < 0) {
@@ -293,10 +295,15 @@ static int mount_plane(struct plane *plane, int root_fd, const struct options *o
 			 mountpoint, plane_id(plane), plane_mount_id(plane), (int)getpid(),
 			 HOLDFAST_VERSION);
 		r = serve_session(session, o->foreground, reterr);
+	}
+	/* Before the session's descriptor is closed: all of these answer requests through it. */
+	ended = ops_stop(&ops) == 0;
+	ended = plane_close(plane) == 0 && ended;
+	if (session) {
+		fuse_session_unmount(session);
 		log_line(LOG_INFO, "fs", "unmounted", "mountpoint=%s", mountpoint);
 	}
-	/* The plane first: until its threads have ended they answer requests of the session. */
-	if (plane_close(plane) == 0) {
+	if (ended) {
 		if (session) {
 			fuse_session_destroy(session);
 		}

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of the virtual files and the inodes behind them: the fixed ones, and the records and
- * staging files that the kernel knows at the moment.  Content is not its business.  Any thread.
+ * The inodes of the virtual files: those of fixed names, and those that ids name and staging
+ * files, as far as the kernel knows them at the moment.  What a name stands for is in fs/vkind.h;
+ * content is not its business.  Any thread.
+ *
+ * A directory is given by its kind; INODE_PASS is the root.
  */
 #ifndef FS_NAMES_H
 #define FS_NAMES_H
@@ -20,13 +23,13 @@
  * by name.
  */
 #define NAMES_INO_FIXED (UINT64_MAX - 64)
-ino_t names_ino(bool in_nodes, const char *name);
+ino_t names_ino(enum inode_kind dir, const char *name);
 
-/* nodes/<id>, or a staging file beside a record or `master`. */
+/* A file that an id names, or a staging file. */
 struct named {
 	struct inode inode; /* first: the kernel's node id is its address */
 	LIST_ENTRY(named) entry;
-	bool in_nodes;
+	enum inode_kind dir;
 	bool unlinked; /* by names.lock: the name is gone, the kernel still knows it */
 	char name[NAMES_BYTES];
 	struct content *content; /* of a staging file; set once */
@@ -42,25 +45,16 @@ struct names {
 void names_init(struct names *t);
 void names_done(struct names *t);
 
-/* The fixed names of the root; NULL ends. */
-extern const char *const names_of_root[];
-
-/*
- * The kind of the fixed file @name below @parent (the root or a virtual directory), or
- * INODE_KIND_MAX_.
- */
-enum inode_kind names_fixed_kind(const struct inode *parent, const char *name);
-
-/* "<record>.<anything>.tmp", where the record is `master` in the root and any id in nodes/. */
-bool names_is_staging(bool in_nodes, const char *name);
-
-/* The record or staging file that @i is. */
+/* The file of an id, or staging file, that @i is. */
 const struct named *names_of(const struct inode *i);
 
+/* The name of any virtual file; "" for the root. */
+const char *names_name(const struct inode *i);
+
 /*
- * The inode of @name, with one more lookup counted.  @exists: the index has such a record; @create:
- * make it if it is not there.  -ENOENT; -EINVAL: no name of a record or staging file; -EACCES:
- * nothing can be created there; -ENOMEM, also when there are too many staging files.
+ * The inode of @name, with one more lookup counted.  @exists: the index has it, if it is no staging
+ * file; @create: make it if it is not there.  -ENOENT; -EINVAL: a name that nothing there can have;
+ * -EACCES: nothing can be created there; -ENOMEM, also when there are too many staging files.
  */
 int names_look_up(struct names *t, const struct inode *parent, const char *name, bool exists,
 		  bool create, struct inode **ret);
@@ -68,13 +62,13 @@ int names_look_up(struct names *t, const struct inode *parent, const char *name,
 void names_forget(struct names *t, struct inode *i, uint64_t n);
 
 /* A reference to the content of a staging file, or NULL. */
-struct content *names_staged(struct names *t, bool in_nodes, const char *name);
+struct content *names_staged(struct names *t, enum inode_kind dir, const char *name);
 
 /* Take a staging file's name away.  -ENOENT. */
-int names_unlink(struct names *t, bool in_nodes, const char *name);
+int names_unlink(struct names *t, enum inode_kind dir, const char *name);
 
 /* Call @fn for each staging file there is.  A result other than 0 ends it. */
-int names_each_staging(struct names *t, bool in_nodes, int (*fn)(void *ctx, const char *name),
+int names_each_staging(struct names *t, enum inode_kind dir, int (*fn)(void *ctx, const char *name),
 		       void *ctx);
 
 #endif

@@ -17,10 +17,6 @@
 #include "fs/store.h"
 #include "fs/xattrs.h"
 
-/*
- * --- names --------------------------------------------------------------------------------------
- */
-
 static void do_lookup(fuse_req_t req, fuse_ino_t parent_id, const char *name)
 {
 	struct ops *o = call_ops(req);
@@ -279,11 +275,6 @@ static void do_rename(fuse_req_t req, fuse_ino_t parent_id, const char *name,
 	call_reply(req, r);
 }
 
-/*
- * --- attributes
- * -----------------------------------------------------------------------------------
- */
-
 static int stat_inode(fuse_req_t req, const struct inode *i, struct stat *ret)
 {
 	_cleanup_close_ int fd = inode_open_path(&call_ops(req)->inodes, i);
@@ -410,11 +401,6 @@ static void do_statfs(fuse_req_t req, fuse_ino_t id)
 	}
 }
 
-/*
- * --- life
- * ------------------------------------------------------------------------------------------------
- */
-
 static void do_init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
@@ -457,9 +443,11 @@ const struct fuse_lowlevel_ops ops_table = {
 	.listxattr = xattrs_listxattr,
 	.removexattr = xattrs_removexattr,
 	.create = files_create,
+	.flock = files_flock,
 	.fallocate = files_fallocate,
 	.copy_file_range = files_copy_file_range,
 	.lseek = files_lseek,
+	.poll = files_poll,
 };
 
 int ops_init(struct ops *o, int root_fd, struct plane *plane)
@@ -483,6 +471,12 @@ int ops_init(struct ops *o, int root_fd, struct plane *plane)
 		inodes_done(&o->inodes);
 	}
 	return r;
+}
+
+int ops_stop(struct ops *o)
+{
+	control_stop(o->control);
+	return flockwait_stop(&o->flocks);
 }
 
 void ops_done(struct ops *o)

@@ -12,6 +12,7 @@
 #include <fuse_lowlevel.h>
 
 #include "fs/control.h"
+#include "fs/flockwait.h"
 #include "fs/inode.h"
 #include "fs/plane.h"
 
@@ -21,6 +22,7 @@ struct ops {
 	struct gate *gate;
 	struct control *control;
 	struct inodes inodes;
+	struct flockwait flocks;
 	int root_fd;
 	dev_t hidden_dev; /* the share's .holdfast, which no lookup may reach */
 	ino_t hidden_ino;
@@ -28,6 +30,13 @@ struct ops {
 
 /* @root_fd and @plane stay the caller's.  -errno. */
 int ops_init(struct ops *o, int root_fd, struct plane *plane);
+
+/*
+ * As control_stop(), and answer all that still wait.  -ETIMEDOUT: the share holds some of them, and
+ * *o must stay until the process ends.
+ */
+int ops_stop(struct ops *o);
+
 void ops_done(struct ops *o);
 
 extern const struct fuse_lowlevel_ops ops_table;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line of mount.holdfast, as people and mount(8) call it.  Pure but for --help. */
+/* The command line of mount.holdfast, as people and mount(8) call it.  One call in a process. */
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
 

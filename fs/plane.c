@@ -15,18 +15,20 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "fs/chain.h"
+#include "fs/pace.h"
+#include "fs/process.h"
 #include "fs/record.h"
 
 #define BATCH_MAX      64
-#define RETRY_FIRST_MS 20 /* between two sendings of an attempt whose outcome is unknown */
-#define RETRY_MAX_MS   1000
-#define YIELD_TIMES    4 /* what reading a generation costs, in publications: over NFS 4 calls to 1 */
-#define JITTER_MAX_US  10000 /* after lost races; less where a publication takes less */
-#define FAREWELL_MS    5000  /* what plane_close() gives the last commit */
-#define HANG_MS        2000  /* and then to a thread that may hang on the share */
+#define RETRY_FIRST_MS 20   /* between two sendings of an attempt whose outcome is unknown */
+#define FAREWELL_MS    5000 /* what plane_close() gives the last commit */
+#define HANG_MS        2000 /* and then to a thread that may hang on the share */
 
 struct batch {
+	bool always; /* publish even if nothing changes */
+	bool sweep;  /* give the locks of the dead to those who wait */
 	unsigned n;
 	struct job *jobs[BATCH_MAX];
 };
@@ -36,32 +38,34 @@ struct plane {
 	struct store *store;
 	struct index *index;
 	char mount_id[PARSE_ID_BYTES];
+	struct index_mount process;
 	struct gate gate;
 	struct jobs jobs;
 
 	/* Plane thread only, once it runs. */
 	struct chain chain;
-	uint64_t poll_at_ms;
-	int trouble;           /* the last error that was logged; 0: all is well */
-	bool is_ahead;         /* the newest generation is ours */
-	uint64_t took_us;      /* how long its publication took */
-	uint64_t published_us; /* when that ended */
-	unsigned lost;         /* races in a row */
+	uint64_t follow_at_ms;
+	int trouble; /* the last error that was logged; 0: all is well */
+	struct pace pace;
+	int64_t swept_ms; /* by the server's clock: when old staging files were last looked for */
 
 	pthread_mutex_t lock;
-	pthread_cond_t collect; /* .old is not empty, or .stopping */
+	pthread_cond_t collect; /* .old is not empty, .sweep_ms is not 0, or .stopping */
 	struct view *view; /* by .lock; the plane thread alone replaces it, and reads it unlocked */
 	struct chain_old old; /* by .lock: work for the collector */
+	int64_t sweep_ms;     /* by .lock: likewise, staging files from before then; 0: none */
 	struct err problem;   /* by .lock */
 	bool stopping;        /* by .lock */
 	uint64_t give_up_ms;  /* by .lock: if .stopping, when even the last commit is given up */
 	unsigned running;     /* by .lock: threads that have not come to their end */
-	pthread_cond_t ended; /* on CLOCK_MONOTONIC: .running fell */
+	pthread_cond_t ended; /* wait_cond_init(): .running fell */
+
+	pthread_mutex_t watch_lock;
+	plane_watch_fn *watch; /* by .watch_lock, as is its context */
+	void *watch_ctx;
 
 	pthread_t plane_thread, collector;
 };
-
-/* --- what others ask ------------------------------------------------------------------------- */
 
 const char *plane_id(const struct plane *p)
 {
@@ -95,25 +99,54 @@ void plane_problem(struct plane *p, struct err *ret)
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
+void plane_watch(struct plane *p, plane_watch_fn *fn, void *ctx)
+{
+	(void)pthread_mutex_lock(&p->watch_lock);
+	p->watch = fn;
+	p->watch_ctx = ctx;
+	(void)pthread_mutex_unlock(&p->watch_lock);
+}
+
+static void tell_watcher(struct plane *p)
+{
+	(void)pthread_mutex_lock(&p->watch_lock);
+	if (p->watch) {
+		p->watch(p->watch_ctx);
+	}
+	(void)pthread_mutex_unlock(&p->watch_lock);
+}
+
+/* Must it happen, however late, since nobody asks again? */
+static bool must_happen(enum request_verb verb)
+{
+	return verb == REQUEST_NODE_DIED || verb == REQUEST_UNLOCK || verb == REQUEST_BURY;
+}
+
 int plane_submit(struct plane *p, const struct request *req, plane_done_fn *done, void *ctx)
 {
 	uint64_t limit_ms;
 
 	(void)pthread_mutex_lock(&p->lock);
-	/* Nobody waits for the news of a death, and it must not be lost. */
-	limit_ms = req->verb == REQUEST_NODE_DIED
-			   ? JOBS_NO_LIMIT
-			   : clock_boot_ms() + p->view->timing.timeout_ms / 2;
+	limit_ms =
+		must_happen(req->verb) ? JOBS_NO_LIMIT : clock_boot_ms() + p->view->timing.limit_ms;
 	(void)pthread_mutex_unlock(&p->lock);
 	return jobs_submit(&p->jobs, req, limit_ms, done, ctx);
 }
-
-/* --- collector ------------------------------------------------------------------------------- */
 
 static void end_locked(struct plane *p)
 {
 	p->running--;
 	(void)pthread_cond_signal(&p->ended);
+}
+
+static bool is_stopping(struct plane *p)
+{
+	bool stopping;
+
+	(void)pthread_mutex_lock(&p->lock);
+	stopping = p->stopping;
+	(void)pthread_mutex_unlock(&p->lock);
+	return stopping;
 }
 
 static void *run_collector(void *arg)
@@ -123,25 +156,54 @@ static void *run_collector(void *arg)
 	(void)pthread_mutex_lock(&p->lock);
 	while (!p->stopping) {
 		struct chain_old old = p->old;
+		int64_t sweep_ms = p->sweep_ms;
+		bool is_more;
 
-		if (old.from >= old.to) {
+		if (old.from >= old.to && sweep_ms == 0) {
 			(void)pthread_cond_wait(&p->collect, &p->lock);
 			continue;
 		}
 		p->old.from = old.to;
+		p->sweep_ms = 0;
 		(void)pthread_mutex_unlock(&p->lock);
-		chain_collect(p->store, old);
+		while (old.from < old.to && !is_stopping(p)) {
+			chain_collect(p->store, &old);
+		}
+		/* One that found something may have left more; what fails is left to the next. */
+		is_more = sweep_ms != 0 && store_sweep(p->store, sweep_ms) > 0;
 		(void)pthread_mutex_lock(&p->lock);
+		if (is_more && p->sweep_ms == 0) {
+			p->sweep_ms = sweep_ms;
+		}
 	}
 	end_locked(p);
 	(void)pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
+/*
+ * A staging file that is older than any publication takes is of a mount that died.  Its age is the
+ * difference of two times of the storage server's clock, its own and that of the newest generation;
+ * if that clock is set, files go early or late, and a publication that loses its file stages anew.
+ */
+static int64_t sweep_before_ms(const struct plane *p)
+{
+	return p->chain.mtime_ms - (int64_t)p->view->timing.staging_ms;
+}
+
 static void hand_to_collector(struct plane *p)
 {
 	struct chain_old old = chain_old(&p->chain, clock_boot_ms());
+	int64_t sweep_ms = sweep_before_ms(p);
 
+	/* At the start, and each time as much later as what was too young then may be old now. */
+	if (p->swept_ms == 0 || sweep_ms >= p->swept_ms) {
+		p->swept_ms = p->chain.mtime_ms;
+		(void)pthread_mutex_lock(&p->lock);
+		p->sweep_ms = sweep_ms;
+		(void)pthread_cond_signal(&p->collect);
+		(void)pthread_mutex_unlock(&p->lock);
+	}
 	if (old.from < old.to) {
 		(void)pthread_mutex_lock(&p->lock);
 		if (p->old.from >= p->old.to) {
@@ -152,8 +214,6 @@ static void hand_to_collector(struct plane *p)
 		(void)pthread_mutex_unlock(&p->lock);
 	}
 }
-
-/* --- the plane thread: following -------------------------------------------------------------- */
 
 /* The share's trouble is told once when it begins or changes, and once when it ends. */
 static void note_trouble(struct plane *p, int error)
@@ -180,12 +240,10 @@ static void note_trouble(struct plane *p, int error)
  */
 static void sync_gate(struct plane *p)
 {
-	struct index_lease master = view_lease(p->view, REQUEST_MASTER);
-	const struct view_node *holder = view_find_node(p->view, master.holder);
+	uint64_t end_ms = view_lease_end_ms(p->view, LEASE_MASTER);
 
-	if (holder && holder->ours && holder->deadline_ms != 0 && !p->chain.damaged &&
-	    p->view->generation == p->chain.generation) {
-		gate_set(&p->gate, master.epoch, holder->deadline_ms);
+	if (end_ms != 0 && !p->chain.damaged && p->view->generation == p->chain.generation) {
+		gate_set(&p->gate, view_lease(p->view, LEASE_MASTER).epoch, end_ms);
 	} else {
 		gate_set(&p->gate, 0, 0);
 	}
@@ -200,6 +258,7 @@ static int show(struct plane *p, uint64_t t0_ms)
 		.loaded_ms = p->chain.loaded_ms,
 		.own_mount = p->mount_id,
 		.t0_ms = t0_ms,
+		.news = &p->chain.news,
 	};
 	struct view *old = p->view, *next;
 	int r = view_new(p->index, old, &head, &next);
@@ -210,22 +269,38 @@ static int show(struct plane *p, uint64_t t0_ms)
 	(void)pthread_mutex_lock(&p->lock);
 	p->view = next;
 	(void)pthread_mutex_unlock(&p->lock);
+	chain_news_read(&p->chain);
 	sync_gate(p);
 	view_unref(old);
+	tell_watcher(p);
 	return 0;
+}
+
+/* For short intervals: milliseconds are too coarse for a local disk. */
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static int show_others(struct plane *p)
 {
-	p->is_ahead = false;
+	pace_saw_others(&p->pace, chain_news_others(&p->chain.news, p->mount_id), now_us());
 	return show(p, 0);
 }
 
 /* Follow the chain.  0 or the number of generations applied; -errno. */
 static int follow(struct plane *p)
 {
+	uint64_t before_us = now_us();
 	int n = chain_catch_up(&p->chain);
 	int r = n;
+
+	if (n > 0) {
+		pace_read(&p->pace, (unsigned)n, now_us() - before_us);
+	}
 
 	/* Even after an error part of the way may have been gone. */
 	if (p->chain.generation != p->view->generation) {
@@ -243,10 +318,6 @@ static int follow(struct plane *p)
 	return r;
 }
 
-/*
- * --- the plane thread: committing --------------------------------------------------------------
- */
-
 static bool must_give_up(struct plane *p)
 {
 	bool must;
@@ -262,43 +333,60 @@ static void pause_us(uint64_t us)
 	const struct timespec t = {.tv_sec = (time_t)(us / 1000000),
 				   .tv_nsec = (long)(us % 1000000) * 1000};
 
-	(void)nanosleep(&t, NULL);
+	if (us > 0) {
+		(void)nanosleep(&t, NULL);
+	}
 }
 
-/* For short intervals: milliseconds are too coarse for a local disk. */
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* Run one job inside the transaction; what it refuses leaves no trace. */
-static int run_job(struct plane *p, const struct job *j)
+/* Run one request inside the transaction; what it refuses leaves no trace. */
+static int run_request(struct plane *p, const struct request *req)
 {
 	const struct request_facts facts = {
 		.own_mount = p->mount_id,
+		.own_process = &p->process,
 		.view = p->view,
 		.now_ms = clock_boot_ms(),
 		.wall_ms = clock_wall_ms(),
 	};
-	int r;
+	int released, r = index_savepoint(p->index);
 
-	/* Its caller was told that the outcome is unknown: let it not happen now. */
-	if (jobs_is_answered(&p->jobs, j)) {
-		return -ETIMEDOUT;
-	}
-	r = index_savepoint(p->index);
 	if (r < 0) {
 		return r;
 	}
-	r = request_run(p->index, &facts, &j->req);
+	r = request_run(p->index, &facts, req);
 	if (r < 0) {
 		index_savepoint_rollback(p->index);
 		return r;
 	}
-	return index_savepoint_release(p->index);
+	released = index_savepoint_release(p->index);
+	return released < 0 ? released : r;
+}
+
+/* Run all that the batch asks for inside the transaction. */
+static void run_batch(struct plane *p, struct batch *b)
+{
+	const struct request sweep = {.verb = REQUEST_SWEEP};
+
+	if (b->sweep) {
+		/* If it fails it is due again at once. */
+		(void)run_request(p, &sweep);
+	}
+	for (unsigned i = 0; i < b->n; i++) {
+		struct job *j = b->jobs[i];
+
+		/* Who was told that the outcome is unknown: let it not happen now. */
+		j->result = jobs_is_answered(&p->jobs, j) ? -ETIMEDOUT : run_request(p, &j->req);
+	}
+}
+
+static bool is_wanted(struct plane *p, const struct batch *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		if (!jobs_is_answered(&p->jobs, b->jobs[i])) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /*
@@ -308,8 +396,8 @@ static int run_job(struct plane *p, const struct job *j)
  */
 static int shut_if_given_up(struct plane *p)
 {
-	struct index_lease before = view_lease(p->view, REQUEST_MASTER), after;
-	int r = index_lease_get(p->index, REQUEST_MASTER, &after);
+	struct index_lease before = view_lease(p->view, LEASE_MASTER), after;
+	int r = index_lease_get(p->index, LEASE_MASTER, &after);
 
 	if (r == 0 && gate_is_open(&p->gate) &&
 	    (strcmp(before.holder, after.holder) != 0 || before.epoch != after.epoch)) {
@@ -322,6 +410,7 @@ static int shut_if_given_up(struct plane *p)
 static int send_until_known(struct plane *p, struct chain_attempt *a, enum commit_verdict *ret,
 			    int *ret_error)
 {
+	uint64_t most_ms = p->view->timing.retry_ms;
 	uint64_t wait_ms = RETRY_FIRST_MS;
 
 	for (;;) {
@@ -335,7 +424,7 @@ static int send_until_known(struct plane *p, struct chain_attempt *a, enum commi
 			return -ECANCELED;
 		}
 		pause_us(wait_ms * 1000);
-		wait_ms = wait_ms < RETRY_MAX_MS / 2 ? 2 * wait_ms : RETRY_MAX_MS;
+		wait_ms = 2 * wait_ms < most_ms ? 2 * wait_ms : most_ms;
 	}
 }
 
@@ -356,42 +445,23 @@ static int publish(struct plane *p, struct chain_attempt *a)
 		if (show(p, a->t0_ms) < 0) {
 			sync_gate(p);
 		}
-		p->is_ahead = true;
-		p->published_us = now_us();
-		p->took_us = p->published_us - before_us;
-		p->lost = 0;
-		p->poll_at_ms = clock_boot_ms() + p->view->timing.poll_ms;
+		pace_won(&p->pace, before_us, now_us());
+		p->follow_at_ms = clock_boot_ms() + p->view->timing.follow_ms;
 		return 1;
 	}
 	if (verdict == COMMIT_FAILED) {
 		note_trouble(p, error);
 		return error;
 	}
-	/*
-	 * After one lost race the winner's generation, which was read already, is most often the
-	 * newest: the next attempt finds out.  After another one it is not, and following is faster
-	 * than losing.
-	 */
-	r = p->lost++ == 0 && p->chain.generation != p->view->generation ? show_others(p)
-									 : follow(p);
-	return r < 0 ? r : 0;
+	pace_lost(&p->pace, before_us, now_us());
+	return 0;
 }
 
-/*
- * Whoever lost a race has to read what won it before the next one, and reading costs more than
- * publishing: two mounts that publish as fast as they can would never take turns.  So each leaves
- * the others the time for that after every generation of its own.  At the pace of heartbeats it has
- * long gone by.
- */
 static void yield_to_others(const struct plane *p)
 {
-	uint64_t wait_us = YIELD_TIMES * p->took_us, most_us = p->view->timing.poll_ms * 500;
-	uint64_t since_us = now_us() - p->published_us;
+	const struct lease_timing *t = &p->view->timing;
 
-	wait_us = wait_us < most_us ? wait_us : most_us;
-	if (p->is_ahead && since_us < wait_us) {
-		pause_us(wait_us - since_us);
-	}
+	pause_us(pace_yield_us(&p->pace, t->others_ms * 1000, t->yield_ms * 1000, now_us()));
 }
 
 /*
@@ -402,7 +472,6 @@ static void yield_to_others(const struct plane *p)
 static int try_batch(struct plane *p, struct batch *b, bool *looked)
 {
 	struct chain_attempt attempt = {0};
-	bool wanted = false;
 	int r;
 
 	if (p->chain.damaged) {
@@ -414,17 +483,24 @@ static int try_batch(struct plane *p, struct batch *b, bool *looked)
 			return r;
 		}
 	}
+	/*
+	 * What could not be shown for want of memory must be, before anybody is judged by it; and
+	 * by itself, since a later generation's time must not count for its beats.
+	 */
+	if (p->view->generation != p->chain.generation) {
+		r = show_others(p);
+		if (r < 0) {
+			return r;
+		}
+	}
 	r = index_begin(p->index);
 	if (r < 0) {
 		return r;
 	}
-	for (unsigned i = 0; i < b->n; i++) {
-		b->jobs[i]->result = run_job(p, b->jobs[i]);
-		wanted = wanted || !jobs_is_answered(&p->jobs, b->jobs[i]);
-	}
+	run_batch(p, b);
 	r = shut_if_given_up(p);
 	if (r == 0) {
-		r = chain_prepare(&p->chain, &attempt);
+		r = chain_prepare(&p->chain, b->always, &attempt);
 	}
 	if (r > 0) {
 		r = publish(p, &attempt);
@@ -437,7 +513,7 @@ static int try_batch(struct plane *p, struct batch *b, bool *looked)
 		 * Nothing to publish: only a look at the share can tell that nothing newer says
 		 * otherwise.  One look is enough, and nobody waits for it if all have given up.
 		 */
-		if (*looked || !wanted) {
+		if (*looked || !is_wanted(p, b)) {
 			return 1;
 		}
 		r = follow(p);
@@ -447,14 +523,29 @@ static int try_batch(struct plane *p, struct batch *b, bool *looked)
 	return r;
 }
 
-/* Wait a little after lost races, so that racing mounts do not keep step. */
-static void back_off(const struct plane *p)
+/*
+ * After a lost race: leave the turn to others, and take note of what they have published.  0 or
+ * -errno.
+ */
+static int back_off(struct plane *p)
 {
+	uint64_t wait_us;
 	uint8_t draw = 0;
+	int r;
 
-	if (p->lost > 1 && getrandom(&draw, sizeof(draw), 0) == 1) {
-		pause_us(draw * (p->took_us < JITTER_MAX_US ? p->took_us : JITTER_MAX_US) / 255);
+	if (p->pace.lost == 0) {
+		return 0;
 	}
+	(void)getrandom(&draw, sizeof(draw), 0);
+	wait_us = pace_back_off_us(&p->pace, p->view->timing.yield_ms * 1000, draw);
+	if (wait_us == 0 && p->chain.generation != p->view->generation) {
+		return show_others(p);
+	}
+	pause_us(wait_us);
+	do {
+		r = follow(p);
+	} while (r >= CHAIN_CATCH_UP_MAX && !must_give_up(p));
+	return r < 0 ? r : 0;
 }
 
 static void answer_dump(struct plane *p, struct job *j)
@@ -467,16 +558,62 @@ static void answer_dump(struct plane *p, struct job *j)
 	index_free_bytes(bytes);
 }
 
+/* Does this mount hold or await locks, and has not published for a poll period? */
+static bool must_renew_locks(const struct plane *p)
+{
+	const struct view *v = p->view;
+
+	if (clock_boot_ms() - v->own_t0_ms < v->timing.poll_ms) {
+		return false;
+	}
+	for (size_t i = 0; i < v->n_locks; i++) {
+		if (strcmp(v->locks[i].mount, p->mount_id) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Does somebody here wait for a lock, and is there one who has it or waits, and is dead? */
+static bool must_sweep_locks(const struct plane *p)
+{
+	const struct view *v = p->view;
+	uint64_t now_ms = clock_boot_ms();
+	bool waits = false, lapsed = false;
+
+	for (size_t i = 0; i < v->n_locks; i++) {
+		if (strcmp(v->locks[i].mount, p->mount_id) == 0) {
+			waits = waits || !v->locks[i].granted;
+		} else {
+			lapsed = lapsed || view_mount_has_lapsed(v, v->locks[i].mount, now_ms);
+		}
+	}
+	return waits && lapsed;
+}
+
+/* An image that is due is best published now, by whoever came last, while nobody waits for it. */
+static bool image_may_go_ahead(const struct plane *p)
+{
+	return p->pace.is_ahead && chain_image_is_due(&p->chain) && p->trouble == 0;
+}
+
 static void commit_batch(struct plane *p, struct batch *b)
 {
 	bool looked = false;
 	int r;
 
+	b->always = b->always || must_renew_locks(p);
+	b->sweep = must_sweep_locks(p);
 	yield_to_others(p);
 	do {
-		back_off(p);
-		r = try_batch(p, b, &looked);
+		r = back_off(p);
+		if (r == 0) {
+			r = try_batch(p, b, &looked);
+		}
 	} while (r == 0 && !must_give_up(p));
+	if (r < 0) {
+		note_trouble(p, r);
+	}
 	/*
 	 * Whatever shut the gate for nothing opens it again; but an attempt that was given up may
 	 * yet land, and take the lease away.
@@ -490,12 +627,27 @@ static void commit_batch(struct plane *p, struct batch *b)
 
 		if (result == 0 && j->req.verb == REQUEST_DUMP) {
 			answer_dump(p, j);
-		} else if (r < 0 && r != -EUCLEAN && j->req.verb == REQUEST_NODE_DIED) {
-			/* Or the others would wait for the full timeout. */
+		} else if (r < 0 && r != -EUCLEAN && must_happen(j->req.verb)) {
 			jobs_postpone(&p->jobs, j, clock_boot_ms() + p->view->timing.poll_ms);
 		} else {
 			jobs_finish(&p->jobs, j, result, NULL, 0);
 		}
+	}
+}
+
+/* No request waits: look what others have published, and do what is due without being asked. */
+static void idle(struct plane *p, struct batch *b)
+{
+	uint64_t now_ms = clock_boot_ms();
+
+	if (now_ms >= p->follow_at_ms) {
+		p->follow_at_ms = now_ms + p->view->timing.follow_ms;
+		if (follow(p) >= CHAIN_CATCH_UP_MAX) {
+			p->follow_at_ms = 0; /* there is more: after the requests that wait */
+		}
+	}
+	if (b->always || must_renew_locks(p) || must_sweep_locks(p)) {
+		commit_batch(p, b);
 	}
 }
 
@@ -505,16 +657,15 @@ static void *run_plane(void *arg)
 	bool ended = false;
 
 	while (!ended) {
-		struct batch b;
+		bool early = image_may_go_ahead(p);
+		struct batch b = {0};
 
-		b.n = jobs_take(&p->jobs, p->poll_at_ms, b.jobs, BATCH_MAX, &ended);
+		b.n = jobs_take(&p->jobs, early ? 0 : p->follow_at_ms, b.jobs, BATCH_MAX, &ended);
 		if (b.n > 0) {
 			commit_batch(p, &b);
 		} else if (!ended) {
-			p->poll_at_ms = clock_boot_ms() + p->view->timing.poll_ms;
-			if (follow(p) >= CHAIN_CATCH_UP_MAX) {
-				p->poll_at_ms = 0; /* there is more: after the requests that wait */
-			}
+			b.always = early;
+			idle(p, &b);
 		}
 		hand_to_collector(p);
 	}
@@ -523,10 +674,6 @@ static void *run_plane(void *arg)
 	(void)pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
-
-/*
- * --- opening and closing -----------------------------------------------------------------------
- */
 
 /* An existing plane's timing is what counts; a caller who wants another one must know. */
 static int check_timing(const char *name, uint64_t wanted_ms, uint64_t plane_ms, struct err *reterr)
@@ -580,20 +727,17 @@ static void free_all(struct plane *p)
 	gate_done(&p->gate);
 	(void)pthread_cond_destroy(&p->ended);
 	(void)pthread_cond_destroy(&p->collect);
+	(void)pthread_mutex_destroy(&p->watch_lock);
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p);
 }
 
 static void init_locks(struct plane *p)
 {
-	pthread_condattr_t monotonic;
-
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_mutex_init(&p->watch_lock, NULL);
 	(void)pthread_cond_init(&p->collect, NULL);
-	(void)pthread_cond_init(&p->ended, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&p->ended);
 	gate_init(&p->gate);
 }
 
@@ -630,6 +774,29 @@ static int start_threads(struct plane *p)
 	return r;
 }
 
+/*
+ * Mounts that ran on this machine, since it booted, in a process that is not there any more: a
+ * supervisor has started this one in its place, and nobody has to wait for a timeout.
+ */
+static void bury_predecessors(struct plane *p)
+{
+	struct view *v = plane_view(p);
+
+	for (size_t i = 0; i < v->n_mounts; i++) {
+		struct request req = {.verb = REQUEST_BURY};
+
+		if (process_is_gone(&v->mounts[i].row, &p->process)) {
+			log_line(LOG_INFO, "fs",
+				 "the process of an earlier mount is gone, "
+				 "freeing its leases and locks",
+				 "mount=%s pid=%" PRIu64, v->mounts[i].id, v->mounts[i].row.pid);
+			(void)snprintf(req.name, sizeof(req.name), "%s", v->mounts[i].id);
+			(void)plane_submit(p, &req, NULL, NULL);
+		}
+	}
+	view_unref(v);
+}
+
 int plane_open(const struct plane_options *options, struct plane **ret, struct err *reterr)
 {
 	struct plane *p;
@@ -647,6 +814,7 @@ int plane_open(const struct plane_options *options, struct plane **ret, struct e
 	}
 	init_locks(p);
 	io_random_id(p->mount_id);
+	process_describe(&p->process);
 	r = load(p, options, reterr);
 	if (r == 0) {
 		r = start_threads(p);
@@ -655,46 +823,33 @@ int plane_open(const struct plane_options *options, struct plane **ret, struct e
 		free_all(p);
 		return r;
 	}
+	bury_predecessors(p);
 	*ret = p;
 	return 0;
 }
 
-static void on_farewell(void *ctx, int result, const void *bytes, size_t n)
-{
-	(void)ctx;
-	(void)result;
-	(void)bytes;
-	(void)n;
-}
-
 /* Nobody will beat for our nodes any more: let the others take over at once. */
-static void say_farewell(struct plane *p)
+static void say_goodbye(struct plane *p)
 {
+	const struct request req = {.verb = REQUEST_GOODBYE};
 	struct view *v = plane_view(p);
+	bool known = view_find_mount(v, p->mount_id) != NULL;
 
-	for (size_t i = 0; i < v->n_nodes; i++) {
-		struct request req = {.verb = REQUEST_NODE_DIED};
-
-		if (v->nodes[i].ours && record_says(v->nodes[i].row.status) != LEASE_RECORD_OVER) {
-			(void)snprintf(req.node, sizeof(req.node), "%s", v->nodes[i].id);
-			(void)plane_submit(p, &req, on_farewell, NULL);
-		}
-	}
 	view_unref(v);
+	if (known) {
+		(void)plane_submit(p, &req, NULL, NULL);
+	}
 }
 
 /* Wait for both threads to come to their end; false if one hangs on the share. */
 static bool both_ended(struct plane *p, uint64_t wait_ms)
 {
-	struct timespec until;
+	uint64_t until_ms = clock_boot_ms() + wait_ms;
 	bool ended;
-	int r = 0;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
 	(void)pthread_mutex_lock(&p->lock);
-	while (p->running > 0 && r == 0) {
-		r = pthread_cond_timedwait(&p->ended, &p->lock, &until);
+	while (p->running > 0 && clock_boot_ms() < until_ms) {
+		wait_until(&p->ended, &p->lock, until_ms);
 	}
 	ended = p->running == 0;
 	(void)pthread_mutex_unlock(&p->lock);
@@ -703,7 +858,7 @@ static bool both_ended(struct plane *p, uint64_t wait_ms)
 
 int plane_close(struct plane *p)
 {
-	say_farewell(p);
+	say_goodbye(p);
 	stop(p, clock_boot_ms() + FAREWELL_MS);
 	/* A thread that hangs on the share keeps what it uses; the process is about to end. */
 	if (!both_ended(p, FAREWELL_MS + HANG_MS)) {

@@ -4,7 +4,8 @@
  * in group commits, follows what other mounts publish, and sets the gate.
  *
  * Threads: the *plane thread* (index, chain, store), the *timekeeper* (answers requests that got no
- * outcome in time) and the *collector* (deletes old generations).  Any of them may hang on a share
+ * outcome in time) and the *collector* (deletes old generations and
+ * the staging files of mounts that died).  Any of them may hang on a share
  * that does not answer; the views, the gate and the time limits go on.
  */
 #ifndef FS_PLANE_H
@@ -59,15 +60,22 @@ void plane_problem(struct plane *p, struct err *ret);
 
 /*
  * The answer to a request: 0 or -errno (request_run()'s, -ETIMEDOUT if there was no outcome within
- * half the heartbeat timeout, -ECANCELED at the end, -EUCLEAN).  @bytes is the database for
- * REQUEST_DUMP, valid during the call; else NULL.
+ * half the heartbeat timeout, -ECANCELED at the end, -EUCLEAN) or REQUEST_QUEUED.  @bytes is the
+ * database for REQUEST_DUMP, valid during the call; else NULL.
  */
 typedef jobs_done_fn plane_done_fn;
 
 /*
+ * Call @fn after each new generation that this mount shows, on the plane thread; it must not block
+ * nor call plane_watch().  NULL ends that: no call is under way once it has returned.
+ */
+typedef void plane_watch_fn(void *ctx);
+void plane_watch(struct plane *p, plane_watch_fn *fn, void *ctx);
+
+/*
  * Queue a request for the next commit.  Returns at once; @done is called exactly once, on the plane
- * thread or the timekeeper, and must not block.  The request and its text are copied.  -ENOMEM: not
- * queued, @done is not called.  Any thread.
+ * thread or the timekeeper, and must not block; NULL if nobody waits for the answer.  The request
+ * and its text are copied.  -ENOMEM: not queued, @done is not called.  Any thread.
  */
 int plane_submit(struct plane *p, const struct request *req, plane_done_fn *done, void *ctx);
 

@@ -24,7 +24,11 @@ int record_check(const char *text, size_t n, const char *id, char ret_status[IND
 /* What a status means to the rules of leases. */
 enum lease_claim_of_record record_says(const char *status);
 
-/* A copy of the record @text with another status; malloc'd, NUL-terminated.  -EINVAL, -ENOMEM. */
+/*
+ * A copy of the record @text with another status; malloc'd, NUL-terminated.  -EINVAL, -ENOMEM.
+ * Numbers may be written in full now ("1e9"): where that makes it longer than RECORD_MAX_BYTES,
+ * only `nodeId` and `status` are left.
+ */
 int record_with_status(const char *text, const char *status, char **ret_text);
 
 #endif

@@ -67,16 +67,40 @@ static int sync_dir(const struct store *s, int fd)
 	return s->sync_directory && fsync(fd) < 0 ? -errno : 0;
 }
 
+static void staging_name(struct store *s, char ret[STAGING_BYTES])
+{
+	(void)snprintf(ret, STAGING_BYTES, "%s.%" PRIu64, s->mount_id, ++s->stagings);
+}
+
+static bool is_staging_name(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	char id[PARSE_ID_BYTES];
+	uint64_t n;
+
+	if (!dot || dot - name >= (ptrdiff_t)sizeof(id) || parse_u64(dot + 1, &n) < 0) {
+		return false;
+	}
+	(void)snprintf(id, sizeof(id), "%.*s", (int)(dot - name), name);
+	return parse_id_is_valid(id);
+}
+
 /* Write @bytes to a new staging file and make them durable. */
 static int stage(struct store *s, const void *bytes, size_t n, char ret_name[STAGING_BYTES])
 {
 	_cleanup_close_ int fd = -EBADF;
 	int r;
 
-	(void)snprintf(ret_name, STAGING_BYTES, "%s.%" PRIu64, s->mount_id, ++s->stagings);
+	staging_name(s, ret_name);
 	fd = openat(s->tmp_fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		return -errno;
+		/*
+		 * It may have been made all the same, by a call whose answer was lost.  EEXIST must
+		 * not be taken for that of the name that is to be created.
+		 */
+		r = errno == EEXIST ? -EAGAIN : -errno;
+		(void)unlinkat(s->tmp_fd, ret_name, 0);
+		return r;
 	}
 	r = io_write_full(fd, bytes, n);
 	if (r == 0 && fsync(fd) < 0) {
@@ -105,7 +129,7 @@ static int publish_file(struct store *s, int dir_fd, const char *name, const voi
 		r = -errno;
 	}
 	(void)unlinkat(s->tmp_fd, staging, 0);
-	return r < 0 ? r : sync_dir(s, dir_fd);
+	return r;
 }
 
 static int64_t mtime_ms(const struct stat *st)
@@ -123,10 +147,7 @@ static int create_change(struct store *s, const char *name, const void *bytes, s
 	memcpy(target, bytes, n);
 	target[n] = '\0';
 	/* Exclusive, atomic, name and content in one call: see symlink(2) and RFC 7530, 16.4. */
-	if (symlinkat(target, s->gen_fd, name) < 0) {
-		return -errno;
-	}
-	return sync_dir(s, s->gen_fd);
+	return symlinkat(target, s->gen_fd, name) < 0 ? -errno : 0;
 }
 
 int store_create(struct store *s, uint64_t generation, enum store_kind kind, const void *bytes,
@@ -139,11 +160,19 @@ int store_create(struct store *s, uint64_t generation, enum store_kind kind, con
 	gen_format(generation, name);
 	r = kind == STORE_IMAGE ? publish_file(s, s->gen_fd, name, bytes, n)
 				: create_change(s, name, bytes, n);
+	if (r == 0) {
+		r = store_sync(s);
+	}
 	/* The attributes came with the answer: over NFS this asks nobody. */
 	if (r == 0 && fstatat(s->gen_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		*ret_mtime_ms = mtime_ms(&st);
 	}
 	return r;
+}
+
+int store_sync(struct store *s)
+{
+	return sync_dir(s, s->gen_fd);
 }
 
 int store_refresh(struct store *s)
@@ -246,32 +275,42 @@ static int by_generation(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* A stream of its own over the directory @fd, from the beginning; NULL and errno. */
+static DIR *open_dir(int fd)
+{
+	_cleanup_close_ int own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = own_fd < 0 ? NULL : fdopendir(own_fd);
+
+	if (dir) {
+		(void)take_fd(&own_fd);
+	}
+	return dir;
+}
+
 int store_list(struct store *s, struct store_entry **ret_entries, size_t *ret_n)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
 	_cleanup_free_ struct store_entry *entries = NULL;
 	size_t n = 0, room = 0;
 	const struct dirent *d;
-	int fd, r = store_refresh(s);
+	int r = store_refresh(s);
 
 	if (r < 0) {
 		return r;
 	}
-	fd = openat(s->gen_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) {
-		return -errno;
-	}
-	dir = fdopendir(fd);
+	dir = open_dir(s->gen_fd);
 	if (!dir) {
-		r = -errno;
-		(void)close(fd);
-		return r;
+		return -errno;
 	}
 	while (errno = 0, (d = readdir(dir))) {
 		struct store_entry e;
 
-		if (gen_parse(d->d_name, &e.generation) < 0 || kind_of(s, d, &e.kind) < 0) {
+		if (gen_parse(d->d_name, &e.generation) < 0) {
 			continue;
+		}
+		r = kind_of(s, d, &e.kind);
+		if (r < 0) {
+			return r == -ENOENT ? -EAGAIN : r;
 		}
 		if (n == room) {
 			struct store_entry *more;
@@ -304,6 +343,59 @@ int store_delete(struct store *s, uint64_t generation)
 	return unlinkat(s->gen_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+/* Will it never be deleted by us, so that the others must not wait for it? */
+static bool is_stuck(int error)
+{
+	return error == EISDIR || error == EPERM || error == EACCES;
+}
+
+/* 1 if the staging file @name was deleted, 0 if it stays, -errno. */
+static int sweep_one(struct store *s, const char *name, int64_t before_ms)
+{
+	struct stat st;
+
+	if (fstatat(s->tmp_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		return errno == ENOENT ? 0 : -errno;
+	}
+	if (mtime_ms(&st) >= before_ms) {
+		return 0;
+	}
+	if (unlinkat(s->tmp_fd, name, 0) < 0) {
+		return errno == ENOENT || is_stuck(errno) ? 0 : -errno;
+	}
+	return 1;
+}
+
+int store_sweep(struct store *s, int64_t before_ms)
+{
+	_cleanup_(closedirp) DIR *dir = open_dir(s->tmp_fd);
+	int swept = 0;
+
+	if (!dir) {
+		return -errno;
+	}
+	for (int i = 0; i < STORE_SWEEP_MAX;) {
+		const struct dirent *d;
+		int r;
+
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			return errno ? -errno : swept;
+		}
+		if (!is_staging_name(d->d_name)) {
+			continue;
+		}
+		i++;
+		r = sweep_one(s, d->d_name, before_ms);
+		if (r < 0) {
+			return r;
+		}
+		swept += r;
+	}
+	return swept;
+}
+
 const char *store_plane_id(const struct store *s)
 {
 	return s->plane_id;
@@ -323,7 +415,7 @@ static bool probe_links(struct store *s)
 
 	memset(target, 'x', CHANGE_TARGET_MAX);
 	target[CHANGE_TARGET_MAX] = '\0';
-	(void)snprintf(name, sizeof(name), "%s.%" PRIu64, s->mount_id, ++s->stagings);
+	staging_name(s, name);
 	if (symlinkat(target, s->tmp_fd, name) == 0) {
 		n = readlinkat(s->tmp_fd, name, back, sizeof(back));
 		(void)unlinkat(s->tmp_fd, name, 0);
@@ -343,7 +435,10 @@ static int read_plane(struct store *s, int backing_fd, struct err *reterr)
 	if (fd < 0 && errno != ELOOP && errno != ENXIO) {
 		return -errno;
 	}
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (fd >= 0 && fstat(fd, &st) < 0) {
+		return -errno;
+	}
+	if (fd < 0 || !S_ISREG(st.st_mode)) {
 		return err_set(reterr, -EBADMSG, "%s is no plain file", PLANE_FILE);
 	}
 	r = io_read_full(fd, PLANE_MAX, &text, NULL);
@@ -374,19 +469,23 @@ static int create_plane(struct store *s, int backing_fd, bool images_only)
 	return r == -EEXIST ? 0 : r;
 }
 
-static int open_directory(int backing_fd, const char *path, int *ret_fd)
+static int open_existing(int backing_fd, const char *path, int *ret_fd)
 {
-	int fd;
+	int fd = openat(backing_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (mkdirat(backing_fd, path, 0700) < 0 && errno != EEXIST) {
-		return -errno;
-	}
-	fd = openat(backing_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		return -errno;
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+static int open_directory(int backing_fd, const char *path, int *ret_fd)
+{
+	if (mkdirat(backing_fd, path, 0700) < 0 && errno != EEXIST) {
+		return -errno;
+	}
+	return open_existing(backing_fd, path, ret_fd);
 }
 
 static int open_directories(struct store *s, int backing_fd)
@@ -420,12 +519,16 @@ static int open_all(struct store *s, int backing_fd, bool images_only, struct er
 	}
 	if (r == 0 && is_new) {
 		r = create_plane(s, backing_fd, images_only);
-		if (r == 0) {
-			r = sync_dir(s, top_fd);
-		}
-		if (r == 0) {
-			r = read_plane(s, backing_fd, reterr);
-		}
+	}
+	/* Always: whoever made these names may have died before it synced them. */
+	if (r == 0) {
+		r = sync_dir(s, top_fd);
+	}
+	if (r == 0) {
+		r = sync_dir(s, backing_fd);
+	}
+	if (r == 0 && is_new) {
+		r = read_plane(s, backing_fd, reterr);
 	}
 	return r;
 }
@@ -442,6 +545,31 @@ int store_open(int backing_fd, const char *mount_id, bool images_only, struct st
 	s->gen_fd = s->tmp_fd = -EBADF;
 	(void)snprintf(s->mount_id, sizeof(s->mount_id), "%s", mount_id);
 	r = open_all(s, backing_fd, images_only, reterr);
+	if (r < 0) {
+		store_close(s);
+		return err_wrap(reterr, r, "opening the index in %s", STORE_DIRECTORY);
+	}
+	*ret = s;
+	return 0;
+}
+
+int store_open_readonly(int backing_fd, struct store **ret, struct err *reterr)
+{
+	_cleanup_close_ int top_fd = -EBADF;
+	struct store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s) {
+		return -ENOMEM;
+	}
+	s->gen_fd = s->tmp_fd = -EBADF;
+	r = open_existing(backing_fd, STORE_DIRECTORY, &top_fd);
+	if (r == 0) {
+		r = read_plane(s, backing_fd, reterr);
+	}
+	if (r == 0) {
+		r = open_existing(backing_fd, GEN_DIRECTORY, &s->gen_fd);
+	}
 	if (r < 0) {
 		store_close(s);
 		return err_wrap(reterr, r, "opening the index in %s", STORE_DIRECTORY);

@@ -5,11 +5,12 @@
  * Implemented over a directory (local or NFS):
  *
  *	<backing>/.holdfast/plane                     format, plane id; created once
- *	<backing>/.holdfast/gen/00000000000000001234  a symbolic link (a change) or a file (an image)
+ *	<backing>/.holdfast/gen/00000000000000001234  a link (a change) or a file (an image)
  *	<backing>/.holdfast/tmp/<mount id>.<n>        staging of images
  *
- * Nothing above this header may assume a directory.  No function retries or decides; fs/plane.c
- * does. One thread at a time, except store_delete(), which any thread may call.
+ * Nothing above this header may assume a directory.  No function retries or decides; fs/chain.c
+ * does.  One thread at a time, except store_list(), store_sync(), store_delete() and
+ * store_sweep(), which any thread may call.
  */
 #ifndef FS_STORE_H
 #define FS_STORE_H
@@ -58,6 +59,13 @@ void store_object_done(struct store_object *o);
 int store_open(int backing_fd, const char *mount_id, bool images_only, struct store **ret,
 	       struct err *reterr);
 
+/*
+ * Open the log that is there, to read it: store_refresh(), store_get(), store_list() only.  Nothing
+ * is created or written, so a share that is mounted read-only will do.  -ENOENT: there is no log;
+ * else as above.
+ */
+int store_open_readonly(int backing_fd, struct store **ret, struct err *reterr);
+
 /* NULL is allowed. */
 void store_close(struct store *s);
 
@@ -77,6 +85,12 @@ int store_create(struct store *s, uint64_t generation, enum store_kind kind, con
 		 size_t n, int64_t *ret_mtime_ms);
 
 /*
+ * Put the names of all generations that are there on stable storage, whoever created them.  That
+ * another mount's name can be read does not say that its creator has come to do so.
+ */
+int store_sync(struct store *s);
+
+/*
  * Make sure that store_get() sees what is there now: NFS caches for long that a name was not
  * there.  One call does for as many names as are then asked for.  After a failed create of a name
  * it is not needed for that name.
@@ -91,12 +105,22 @@ int store_get(struct store *s, uint64_t generation, struct store_object *ret);
 
 /*
  * All generations that are there now, ascending.  *ret_entries is malloc'd.  Names that are none
- * are left out.
+ * are left out.  -EAGAIN: one vanished meanwhile, so that the list would be no state of any time.
  */
 int store_list(struct store *s, struct store_entry **ret_entries, size_t *ret_n);
 
 /* 0, also if it was not there. */
 int store_delete(struct store *s, uint64_t generation);
+
+/*
+ * Delete the staging files, of any mount, that were last written before @before_ms by the storage
+ * server's clock; at most STORE_SWEEP_MAX staging files are looked at.  What cannot be deleted
+ * stays.  The number deleted, or -errno.
+ *
+ * A publication whose staging file was deleted under it fails, and stages anew when it is repeated.
+ */
+#define STORE_SWEEP_MAX 1024
+int store_sweep(struct store *s, int64_t before_ms);
 
 /* The path of a generation below the backing directory, for messages. */
 #define STORE_NAME_BYTES 48

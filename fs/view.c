@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "fs/timing.h"
 
 #define ROOM_FIRST 8
 
@@ -34,7 +35,9 @@ void view_unref(struct view *v)
 		free(v->nodes[i].record);
 	}
 	free(v->nodes);
+	free(v->mounts);
 	free(v->leases);
+	free(v->locks);
 	log_unref(v->log);
 	free(v);
 }
@@ -57,6 +60,58 @@ struct index_lease view_lease(const struct view *v, const char *name)
 		}
 	}
 	return (struct index_lease){0};
+}
+
+uint64_t view_lease_timeout_ms(const struct view *v, const char *name)
+{
+	uint64_t own_ms = view_lease(v, name).timeout_ms;
+
+	return own_ms ? own_ms : v->timing.timeout_ms;
+}
+
+uint64_t view_lease_end_ms(const struct view *v, const char *name)
+{
+	struct index_lease lease = view_lease(v, name);
+	const struct view_node *holder = view_find_node(v, lease.holder);
+	struct lease_timing timing;
+
+	if (!holder || !holder->ours || holder->t0_ms == 0 ||
+	    lease_timing_of(&v->timing, lease.timeout_ms, &timing) < 0) {
+		return 0;
+	}
+	return lease_deadline_ms(&timing, holder->t0_ms);
+}
+
+const struct view_mount *view_find_mount(const struct view *v, const char *id)
+{
+	for (size_t i = 0; i < v->n_mounts; i++) {
+		if (strcmp(v->mounts[i].id, id) == 0) {
+			return &v->mounts[i];
+		}
+	}
+	return NULL;
+}
+
+bool view_mount_has_lapsed(const struct view *v, const char *id, uint64_t now_ms)
+{
+	const struct view_mount *m = view_find_mount(v, id);
+
+	return !m || lease_has_lapsed(&m->seen, &v->timing, now_ms);
+}
+
+const struct index_lock *view_find_lock(const struct view *v, const char *own_mount, uint64_t owner)
+{
+	for (size_t i = 0; i < v->n_locks; i++) {
+		if (v->locks[i].owner == owner && strcmp(v->locks[i].mount, own_mount) == 0) {
+			return &v->locks[i];
+		}
+	}
+	return NULL;
+}
+
+uint64_t view_lock_end_ms(const struct view *v)
+{
+	return v->own_t0_ms ? lease_deadline_ms(&v->timing, v->own_t0_ms) : 0;
 }
 
 /* Room for one more in an array that grows by doubling; @n is its length. */
@@ -91,7 +146,7 @@ static void observe(const struct build *b, struct view_node *n)
 
 	if (old) {
 		n->seen = old->seen;
-		n->deadline_ms = n->ours ? old->deadline_ms : 0;
+		n->t0_ms = n->ours ? old->t0_ms : 0;
 		n->mtime_ms = old->mtime_ms;
 	}
 	lease_see(&n->seen, n->row.beat, b->head->loaded_ms);
@@ -103,7 +158,7 @@ static void observe(const struct build *b, struct view_node *n)
 	 * its first attempt began is not known any more, so it renews nothing.
 	 */
 	if (beat && n->ours && b->head->t0_ms != 0) {
-		n->deadline_ms = lease_deadline_ms(&b->view->timing, b->head->t0_ms);
+		n->t0_ms = b->head->t0_ms;
 	}
 }
 
@@ -140,17 +195,64 @@ static int on_node(void *ctx, const char *id, const struct index_node *row, cons
 	return 0;
 }
 
+/* Did @id write any of the generations that are new in this view, as far as is known? */
+static bool has_written(const struct build *b, const char *id)
+{
+	return !b->head->news || chain_news_has(b->head->news, id);
+}
+
+static int on_mount(void *ctx, const char *id, const struct index_mount *row)
+{
+	struct build *b = ctx;
+	struct view *v = b->view;
+	const struct view_mount *old = b->before ? view_find_mount(b->before, id) : NULL;
+	struct view_mount *m;
+	int r = grow((void **)&v->mounts, v->n_mounts, sizeof(*v->mounts));
+
+	if (r < 0) {
+		return r;
+	}
+	m = &v->mounts[v->n_mounts++];
+	*m = (struct view_mount){.row = *row};
+	(void)snprintf(m->id, sizeof(m->id), "%s", id);
+	if (old) {
+		m->seen = old->seen;
+	}
+	lease_see(&m->seen, has_written(b, id) ? v->generation : m->seen.beat, b->head->loaded_ms);
+	return 0;
+}
+
 static int on_lease(void *ctx, const char *name, const struct index_lease *row)
 {
 	struct view *v = ctx;
-	int r = grow((void **)&v->leases, v->n_leases, sizeof(*v->leases));
+	int r;
 
+	if (!parse_id_is_valid(name) || (row->holder[0] && !parse_id_is_valid(row->holder))) {
+		return 0;
+	}
+	r = grow((void **)&v->leases, v->n_leases, sizeof(*v->leases));
 	if (r < 0) {
 		return r;
 	}
 	v->leases[v->n_leases] = (struct view_lease){.row = *row};
 	(void)snprintf(v->leases[v->n_leases].name, sizeof(v->leases[0].name), "%s", name);
 	v->n_leases++;
+	return 0;
+}
+
+static int on_lock(void *ctx, const struct index_lock *lock)
+{
+	struct view *v = ctx;
+	int r;
+
+	if (!parse_id_is_valid(lock->name) || !parse_id_is_valid(lock->mount)) {
+		return 0;
+	}
+	r = grow((void **)&v->locks, v->n_locks, sizeof(*v->locks));
+	if (r < 0) {
+		return r;
+	}
+	v->locks[v->n_locks++] = *lock;
 	return 0;
 }
 
@@ -167,6 +269,8 @@ static int on_event(void *ctx, const struct index_event *e)
 	(void)fprintf(out, "%s.%03d: ", when, (int)(e->at_wall_ms % 1000));
 	if (strcmp(e->what, "master") == 0) {
 		(void)fprintf(out, "set master to %s\n", e->node);
+	} else if (strcmp(e->what, "lease") == 0) {
+		(void)fprintf(out, "set lease %s to %s\n", e->detail, e->node);
 	} else if (strcmp(e->what, "status") == 0) {
 		(void)fprintf(out, "set node %s status to %s\n", e->node, e->detail);
 	} else {
@@ -215,21 +319,6 @@ static int take_log(struct index *ix, const struct view *before, struct view_log
 	return log_new(ix, newest, ret);
 }
 
-static int take_timing(struct index *ix, struct lease_timing *ret)
-{
-	uint64_t timeout_ms, poll_ms;
-	int r = index_plane_get(ix, "heartbeat_timeout_ms", &timeout_ms);
-
-	if (r == 0) {
-		r = index_plane_get(ix, "poll_period_ms", &poll_ms);
-	}
-	if (r == 0) {
-		r = lease_timing_init(ret, timeout_ms, poll_ms);
-	}
-	/* Missing or unsafe: nobody of ours wrote that. */
-	return r == -ENOENT || r == -EINVAL ? -EUCLEAN : r;
-}
-
 int view_new(struct index *ix, const struct view *before, const struct view_head *head,
 	     struct view **ret)
 {
@@ -243,12 +332,19 @@ int view_new(struct index *ix, const struct view *before, const struct view_head
 	atomic_init(&v->refs, 1);
 	v->generation = head->generation;
 	v->mtime_ms = head->mtime_ms;
-	r = take_timing(ix, &v->timing);
+	v->own_t0_ms = head->t0_ms ? head->t0_ms : before ? before->own_t0_ms : 0;
+	r = timing_get(ix, &v->timing);
 	if (r == 0) {
 		r = index_each_node(ix, on_node, &b);
 	}
 	if (r == 0) {
+		r = index_each_mount(ix, on_mount, &b);
+	}
+	if (r == 0) {
 		r = index_each_lease(ix, on_lease, v);
+	}
+	if (r == 0) {
+		r = index_each_lock(ix, on_lock, v);
 	}
 	if (r == 0) {
 		r = take_log(ix, before, &v->log);

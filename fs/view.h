@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/parse.h"
+#include "fs/chain.h"
 #include "fs/index.h"
 #include "fs/lease.h"
 
@@ -23,11 +24,17 @@ struct view_node {
 	struct index_node row;
 	bool ours;
 	struct lease_seen seen;
-	uint64_t
-		deadline_ms; /* ours: until when its last beat counts; 0: no beat of this process */
+	uint64_t t0_ms;   /* ours: before the first attempt to commit its last beat; 0: none */
 	int64_t mtime_ms; /* of the generation that carried its last beat, by the server's clock */
 	char *record;
 	size_t n;
+};
+
+/* A mount that has records or locks.  A generation that it wrote is its beat. */
+struct view_mount {
+	char id[PARSE_ID_BYTES];
+	struct index_mount row;
+	struct lease_seen seen;
 };
 
 struct view_lease {
@@ -48,10 +55,15 @@ struct view {
 	uint64_t generation;
 	int64_t mtime_ms; /* of that generation */
 	struct lease_timing timing;
+	uint64_t own_t0_ms; /* before the first attempt to commit our own newest; 0: none yet */
 	size_t n_nodes;
 	struct view_node *nodes; /* in order of id */
+	size_t n_mounts;
+	struct view_mount *mounts;
 	size_t n_leases;
 	struct view_lease *leases;
+	size_t n_locks;
+	struct index_lock *locks; /* in the order of asking */
 	struct view_log *log;
 };
 
@@ -63,6 +75,7 @@ struct view_head {
 		loaded_ms; /* CLOCK_BOOTTIME after it was loaded: from when what it says was seen */
 	const char *own_mount;
 	uint64_t t0_ms; /* before the first attempt to commit it, if this mount did; else 0 */
+	const struct chain_news *news; /* who wrote what is new; NULL: not known */
 };
 
 /* Build the view of @ix.  @before is the last one or NULL.  Errors of index.h. */
@@ -79,5 +92,27 @@ const struct view_node *view_find_node(const struct view *v, const char *id);
 
 /* A lease that was never granted is free with epoch 0. */
 struct index_lease view_lease(const struct view *v, const char *name);
+
+/* After how long a silence of its holder it may be taken: its own timeout, or the plane's. */
+uint64_t view_lease_timeout_ms(const struct view *v, const char *name);
+
+/* Until when this mount may act on the lease; 0: no node of this mount holds it. */
+uint64_t view_lease_end_ms(const struct view *v, const char *name);
+
+/* NULL if there is none. */
+const struct view_mount *view_find_mount(const struct view *v, const char *id);
+
+/*
+ * Has the mount been silent for more than the timeout?  One that is not in the view has no locks
+ * that anybody must heed.
+ */
+bool view_mount_has_lapsed(const struct view *v, const char *id, uint64_t now_ms);
+
+/* The lock of the open file @owner of this mount, or NULL. */
+const struct index_lock *view_find_lock(const struct view *v, const char *own_mount,
+					uint64_t owner);
+
+/* Until when this mount may act on the locks that were granted to it. */
+uint64_t view_lock_end_ms(const struct view *v);
 
 #endif

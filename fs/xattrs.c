@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "fs/call.h"
+#include "fs/staged.h"
+#include "fs/vattr.h"
 
 static void reply_value(fuse_req_t req, size_t room, const char *value, size_t n)
 {
@@ -35,8 +36,8 @@ void xattrs_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t siz
 	char path[INODE_PROC_BYTES];
 	ssize_t n;
 
-	if (shows_xattrs(req, i) && (call_is_virtual(i) || control_has_xattr(name))) {
-		n = control_getxattr(o->control, i, name, &value);
+	if (shows_xattrs(req, i) && (call_is_virtual(i) || vattr_is_ours(name))) {
+		n = vattr_get(o->plane, i, name, &value);
 	} else {
 		fd = inode_open_path(&o->inodes, i);
 		value = malloc(size + 1);
@@ -69,9 +70,7 @@ void xattrs_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 		return;
 	}
 	if (shows_xattrs(req, i)) {
-		const char *own = control_listxattr(i, &n_own);
-
-		memcpy(names, own, n_own);
+		n_own = vattr_list(i, names);
 	}
 	if (!call_is_virtual(i)) {
 		fd = inode_open_path(&o->inodes, i);
@@ -88,6 +87,25 @@ void xattrs_listxattr(fuse_req_t req, fuse_ino_t id, size_t size)
 	}
 }
 
+/*
+ * An attribute of ours is set, or (@value is NULL) removed.  Those that can be set are there.
+ */
+static void change_own(fuse_req_t req, const struct inode *i, const char *name, const char *value,
+		       size_t size, int flags)
+{
+	struct request request;
+	int r = value ? vattr_to_request(i, name, value, size, &request) : -EPERM;
+
+	if (r == 0 && (flags & XATTR_CREATE)) {
+		r = -EEXIST;
+	}
+	if (r < 0) {
+		call_reply(req, r);
+	} else {
+		staged_commit_request(call_ops(req)->plane, req, &request);
+	}
+}
+
 /* The frame of setxattr and removexattr; @value is NULL for the latter. */
 static void change_xattr(fuse_req_t req, fuse_ino_t id, const char *name, const char *value,
 			 size_t size, int flags)
@@ -99,8 +117,8 @@ static void change_xattr(fuse_req_t req, fuse_ino_t id, const char *name, const 
 	struct gate_pass pass;
 	int r;
 
-	if (call_is_virtual(i) || control_has_xattr(name)) {
-		call_reply(req, -EPERM);
+	if (call_is_virtual(i) || vattr_is_ours(name)) {
+		change_own(req, i, name, value, size, flags);
 		return;
 	}
 	fd = inode_open_path(&o->inodes, i);

@@ -15,11 +15,12 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 # pylint: disable-next=wrong-import-position
-from harness import BUILD, PATIENCE_S, SOURCE, check, expect, expect_equal, main, wait_until  # noqa: E402
+from harness import BUILD, PATIENCE_S, SOURCE, check, expect, expect_equal, main, wait_until, write_fully  # noqa: E402
 
 PAGE = SOURCE / "docs/PROTOCOL.md"
 FENCE = re.compile(r"^```\w+ golden=(\S+)\n(.*?)^```$", re.M | re.S)
@@ -37,9 +38,6 @@ def example(name):
 
 def joined(name):
     return example(name).replace("\n", "")
-
-
-# --- kinds of values ---------------------------------------------------------------------------------
 
 
 def kind(value, key=None):
@@ -62,9 +60,6 @@ def pattern(text, plane):
     """The text without its ids, which plane.json names, and without numbers."""
     ids = [plane["planeId"], *plane["nodes"], *(node["mountId"] for node in plane["nodes"].values())]
     return re.sub(r"\d+", "N", re.sub("|".join(ids), "ID", text))
-
-
-# --- the bytes on the share, as the page describes them ----------------------------------------------
 
 
 def take_varint(data, at):
@@ -118,9 +113,10 @@ def fields_of(text):
             "rows": list(rows_of(base64.urlsafe_b64decode(patch)))}
 
 
-def tables_of(path):
-    """Every table as {primary key: row}."""
-    database = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
+def tables_of(image):
+    """Every table of a database, given as bytes, as {primary key: row}."""
+    database = sqlite3.connect(":memory:")
+    database.deserialize(image)
     names = [name for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     tables = {name: {row[0]: list(row) for row in database.execute(f"SELECT * FROM {name}")}
               for name in names}
@@ -152,9 +148,6 @@ def attributes(path):
     return [f'{name}="{os.getxattr(path, name).decode()}"' for name in os.listxattr(path)]
 
 
-# --- a plane like the page's -------------------------------------------------------------------------
-
-
 class Plane:
     """A master and a standby, each on its own mount, as in the examples."""
 
@@ -184,9 +177,6 @@ class Plane:
             expect_equal(node.terminate(), 0, f"exit status of {node.name}")
 
 
-# --- checks ------------------------------------------------------------------------------------------
-
-
 @check
 def the_link_texts_are_read_as_the_page_says(_world):
     text, following = joined("change"), joined("change-next")
@@ -203,6 +193,14 @@ def the_link_texts_are_read_as_the_page_says(_world):
     for line in example("change-grammar").splitlines():
         verdict, text = line.split()[:2]
         expect_equal(ask_the_parser([text])[0][0], verdict, f"the parser's verdict on {line}")
+
+
+@check
+def clearing_spares_the_names_of_the_page(world):
+    del world
+    spared = re.search(r"names\[\] = \{(.*?)\}", (SOURCE / "ha/persisted.c").read_text(), re.S)[1]
+    names = {name.split("/")[0] for name in example("names").split()}
+    expect_equal(sorted(re.findall(r'"([^"]+)"', spared)), sorted(names), "names in ha/persisted.c")
 
 
 @check
@@ -228,6 +226,10 @@ def a_plane_shows_what_the_page_shows(world):
 
     plane.master.kill()
     plane.standby.wait_state("MASTER", user=USER)
+    fence = {**json.loads(example("fence")), "nodeId": master}
+    write_fully(plane.mounts[1].point / ".holdfast/fence", json.dumps(fence).encode())
+    expect_equal(plane.mounts[1].dump().count(f"'fenced: {fence['reason']}','{fence['user']}'".encode()), 1,
+                 "rows of the history with the reason and the user of the fence")
     log = (plane.point / "change.log").read_text().splitlines(keepends=True)
     expect_same_pattern("".join(log[:example("change.log").count("\n")]), "change.log")
 
@@ -269,14 +271,14 @@ def the_share_can_be_read_by_the_page_alone(world):
             content = content.encode()
         else:
             content = Path(path).read_bytes()
-            tables = tables_of(path)
+            tables = tables_of(zlib.decompress(content))
             expect_equal(tables["image"]["parent"][1], parent, f"parent of {name}")
             expect_equal(int(tables["image"]["generation"][1]), number, f"number in {name}")
         parent = hashlib.sha256(content).hexdigest()
 
     expect(len(tables["node"]) == 2, "both nodes are on the share")
     plane.mounts[0].wait_generation(number)
-    expect_equal(tables, tables_of(plane.point / ".holdfast/index.db"), "the tables read by hand")
+    expect_equal(tables, tables_of((plane.point / ".holdfast/index.db").read_bytes()), "the tables read by hand")
 
 
 @check

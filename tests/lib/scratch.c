@@ -24,11 +24,13 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 int scratch_set_up(void **state)
 {
 	_cleanup_free_ struct scratch *s = calloc(1, sizeof(*s));
+	const char *parent = getenv("TMPDIR");
 
 	if (!s) {
 		return -ENOMEM;
 	}
-	(void)snprintf(s->path, sizeof(s->path), "/tmp/holdfast-unit.XXXXXX");
+	(void)snprintf(s->path, sizeof(s->path), "%s/holdfast-unit.XXXXXX",
+		       parent ? parent : "/tmp");
 	if (!mkdtemp(s->path)) {
 		return -errno;
 	}

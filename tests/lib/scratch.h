@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An empty directory for each test: scratch_set_up() and scratch_tear_down() are cmocka's fixtures,
- * and *state is a struct scratch.
+ * and *state is a struct scratch.  It is below TMPDIR, or in /tmp.
  */
 #ifndef TESTS_LIB_SCRATCH_H
 #define TESTS_LIB_SCRATCH_H

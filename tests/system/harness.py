@@ -19,6 +19,7 @@ import base64
 import contextlib
 import ctypes
 import errno
+import hashlib
 import http.client
 import json
 import mmap
@@ -29,6 +30,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,7 @@ SOURCE = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("HOLDFAST_BUILD", SOURCE / "build")).resolve()
 HOLDFAST = str(BUILD / "holdfast")
 LIAR = BUILD / "tests/system/libliar.so"
+CLOCK_SHIFT = BUILD / "tests/system/libclock_shift.so"
 SCALE = float(os.environ.get("TEST_SCALE", "1"))
 SEED = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(1 << 31)))
 
@@ -121,6 +124,31 @@ def write_fully(path, data, flags=os.O_WRONLY | os.O_TRUNC):
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def fingerprint(folder):
+    """Every name, kind and content below, the index included."""
+    digest = hashlib.sha256()
+    # No pathlib here: it cannot walk over links whose target is longer than a file name.
+    paths = [os.path.join(parent, name) for parent, folders, names in os.walk(folder)
+             for name in folders + names]
+    for path in sorted(paths):
+        kind = stat.S_IFMT(os.lstat(path).st_mode)
+        digest.update(f"{os.path.relpath(path, folder)} {kind} ".encode())
+        if stat.S_ISLNK(kind):
+            digest.update(os.readlink(path).encode())
+        elif stat.S_ISREG(kind):
+            with open(path, "rb") as stream:
+                digest.update(stream.read())
+    return digest.hexdigest()
+
+
+def one_clear_line(text, needles, what):
+    """Of what a person reads; log lines do not count."""
+    lines = [line for line in text.splitlines() if not line.startswith("level=")]
+    expect_equal(len(lines), 1, f"lines of {what}: {text!r}")
+    for needle in needles:
+        expect(needle in lines[0], f"{what} mentions {needle}: {lines[0]}")
 
 
 def free_port():
@@ -223,13 +251,13 @@ class Process:
 
 
 class Mount(Process):
-    """holdfast mount -f.  Options become -o key=value."""
+    """holdfast mount -f.  Options become -o key=value; the prefix is a command that runs a command."""
 
-    def __init__(self, world, share, name, options, env):
+    def __init__(self, world, share, name, options, env, prefix):
         self.point = world.folder / name
         self.point.mkdir(exist_ok=True)
         self.records = []
-        argv = [HOLDFAST, "mount", share, self.point, "-f"]
+        argv = [*prefix, HOLDFAST, "mount", share, self.point, "-f"]
         if options:
             argv += ["-o", ",".join(options)]
         super().__init__(world, name, argv, env=env)
@@ -256,7 +284,7 @@ class Mount(Process):
     def claim(self, node_id, lease="master"):
         """Ask for the lease; returns the epoch of the grant, raises EBUSY and others."""
         path = self.point / ("master" if lease == "master" else f".holdfast/leases/{lease}")
-        write_fully(path, node_id.encode())
+        write_fully(path, node_id.encode(), os.O_WRONLY | os.O_TRUNC | os.O_CREAT)
         return int(os.getxattr(path, "user.holdfast.epoch"))
 
     def release(self):
@@ -276,14 +304,14 @@ class Mount(Process):
 class Node(Process):
     """holdfast launch, in a folder of its own."""
 
-    def __init__(self, world, mount, name, mode, port, options):
+    def __init__(self, world, mount, name, mode, port, options, env, prefix):
         self.folder = world.folder / name
         self.folder.mkdir(exist_ok=True)
         self.port = port or free_port()
         super().__init__(world, name, [
-            HOLDFAST, "launch", "--highAvailability", mode, "--persist", "auto",
+            *prefix, HOLDFAST, "launch", "--highAvailability", mode, "--persist", "auto",
             "--persistenceDir", getattr(mount, "point", mount), "--noGlobalBrooklynProperties",
-            "--port", self.port, *options], cwd=self.folder)
+            "--port", self.port, *options], cwd=self.folder, env=env)
 
     def http(self, path, method="GET", user=None):
         """Status, headers and body; never waits long."""
@@ -401,19 +429,20 @@ class World:
         path.mkdir()
         return path
 
-    def mount(self, share, name=None, timeout=None, poll=None, options=(), env=None, wait=True):
+    def mount(self, share, name=None, timeout=None, poll=None, options=(), env=None, prefix=(),
+              wait=True):
         count = sum(isinstance(process, Mount) for process in self.processes)
         options = list(options)
         if timeout:
             options.append(f"heartbeat_timeout={timeout}")
         if poll:
             options.append(f"poll_period={poll}")
-        mount = Mount(self, share, name or f"mount{count}", options, env)
+        mount = Mount(self, share, name or f"mount{count}", options, env, prefix)
         return mount.wait_mounted() if wait else mount
 
-    def node(self, mount, mode="auto", name=None, port=None, options=()):
+    def node(self, mount, mode="auto", name=None, port=None, options=(), env=None, prefix=()):
         count = sum(isinstance(process, Node) for process in self.processes)
-        return Node(self, mount, name or f"node{count}", mode, port, options)
+        return Node(self, mount, name or f"node{count}", mode, port, options, env, prefix)
 
     def worker(self, function, *arguments):
         return Worker(self, function, *arguments)

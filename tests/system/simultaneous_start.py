@@ -57,7 +57,9 @@ def on_a_plane_that_they_create(world):
         nodes = start_both(world, mounts)
 
         expect_equal(len({mount.plane()["planeId"] for mount in mounts}), 1, "planes that were created")
-        expect_equal(mounts[0].plane()["leases"]["master"]["epoch"], 1, "epoch")
+        for mount in mounts:
+            # The standby's may not have looked yet.
+            wait_until(lambda m=mount: m.plane()["leases"]["master"]["epoch"] == 1, PATIENCE_S, "epoch 1")
         for node in reversed(nodes):
             expect_equal(node.terminate(), 0, f"exit status of {node.name}")
         for mount in mounts:

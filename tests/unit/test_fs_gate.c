@@ -15,12 +15,16 @@
 #define NEVER UINT64_MAX
 
 static _Atomic uint64_t now_ms;
+static atomic_uint readings;
 
 uint64_t __wrap_clock_boot_ms(void);
 
 uint64_t __wrap_clock_boot_ms(void)
 {
-	return now_ms;
+	uint64_t now = now_ms;
+
+	readings++;
+	return now;
 }
 
 static int set_up(void **state)
@@ -125,11 +129,10 @@ static void a_shut_gate_lets_nobody_in_until_it_is_set_again(void **state)
 	assert_ok(gate_leave(g, &pass));
 }
 
-/* --- threads ---------------------------------------------------------------------------------- */
-
 struct shutter {
 	pthread_t thread;
 	struct gate *gate;
+	uint64_t margin_ms;
 	atomic_bool returned;
 };
 
@@ -137,14 +140,14 @@ static void *run_shutter(void *arg)
 {
 	struct shutter *s = arg;
 
-	gate_shut(s->gate, 0);
+	gate_shut(s->gate, s->margin_ms);
 	s->returned = true;
 	return NULL;
 }
 
-static void start_shutter(struct shutter *s, struct gate *g)
+static void start_shutter(struct shutter *s, struct gate *g, uint64_t margin_ms)
 {
-	*s = (struct shutter){.gate = g};
+	*s = (struct shutter){.gate = g, .margin_ms = margin_ms};
 	assert_int_equal(pthread_create(&s->thread, NULL, run_shutter, s), 0);
 	while (gate_is_open(g)) {
 		(void)sched_yield();
@@ -160,7 +163,7 @@ static void shutting_waits_for_those_inside_and_they_may_finish(void **state)
 	gate_set(g, 3, NEVER);
 	assert_ok(gate_enter(g, &first));
 	assert_ok(gate_enter(g, &second));
-	start_shutter(&s, g);
+	start_shutter(&s, g, 0);
 	assert_errno(gate_enter(g, &none), EROFS);
 	assert_ok(gate_leave(g, &first));
 	assert_false(s.returned); /* one is inside still */
@@ -169,19 +172,40 @@ static void shutting_waits_for_those_inside_and_they_may_finish(void **state)
 	assert_true(s.returned);
 }
 
-static void shutting_waits_no_longer_than_the_deadline(void **state)
+/*
+ * The shutter reads the clock twice a round while it waits.  When it has done so twice, or has
+ * returned, it has decided on @at_ms.
+ */
+static void let_it_look_at(struct shutter *s, uint64_t at_ms)
 {
-	struct gate *g = *state;
-	struct gate_pass pass;
-	struct shutter s;
+	unsigned before;
 
-	gate_set(g, 3, 2000);
-	assert_ok(gate_enter(g, &pass));
-	start_shutter(&s, g);
-	assert_false(s.returned);
-	now_ms = 2000;
-	assert_int_equal(pthread_join(s.thread, NULL), 0);
-	assert_errno(gate_leave(g, &pass), EIO);
+	now_ms = at_ms;
+	before = readings;
+	while (readings < before + 4 && !s->returned) {
+		(void)sched_yield();
+	}
+}
+
+static void shutting_waits_until_the_margin_after_the_deadline_and_no_longer(void **state)
+{
+	static const uint64_t margins_ms[] = {1, 500};
+
+	for (size_t i = 0; i < sizeof(margins_ms) / sizeof(margins_ms[0]); i++) {
+		struct gate *g = *state;
+		struct gate_pass pass;
+		struct shutter s;
+
+		now_ms = 1000;
+		gate_set(g, 3, 2000);
+		assert_ok(gate_enter(g, &pass));
+		start_shutter(&s, g, margins_ms[i]);
+		let_it_look_at(&s, 2000 + margins_ms[i] - 1);
+		assert_false(s.returned); /* what is under way has the margin to arrive */
+		now_ms = 2000 + margins_ms[i];
+		assert_int_equal(pthread_join(s.thread, NULL), 0);
+		assert_errno(gate_leave(g, &pass), EIO);
+	}
 }
 
 struct writer {
@@ -260,7 +284,7 @@ int main(void)
 		CASE(epoch_0_closes_whatever_the_deadline_says),
 		CASE(a_shut_gate_lets_nobody_in_until_it_is_set_again),
 		CASE(shutting_waits_for_those_inside_and_they_may_finish),
-		CASE(shutting_waits_no_longer_than_the_deadline),
+		CASE(shutting_waits_until_the_margin_after_the_deadline_and_no_longer),
 		CASE(nobody_is_inside_once_it_was_shut),
 	};
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,8 +24,6 @@
 #define LONG_MS  20000
 #define POLL_MS  20
 #define LIMIT_MS 10000 /* nothing here takes that long unless it hangs */
-
-/* --- a share that hangs ----------------------------------------------------------------------- */
 
 static struct {
 	pthread_mutex_t lock;
@@ -57,6 +56,48 @@ int __wrap_symlinkat(const char *target, int dir, const char *name)
 	return __real_symlinkat(target, dir, name);
 }
 
+/* Memory runs out for the views of this mount; "": of none. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	char mount_id[PARSE_ID_BYTES];
+	unsigned failed;
+} poor = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+int __real_view_new(struct index *ix, const struct view *before, const struct view_head *head,
+		    struct view **ret);
+int __wrap_view_new(struct index *ix, const struct view *before, const struct view_head *head,
+		    struct view **ret);
+
+int __wrap_view_new(struct index *ix, const struct view *before, const struct view_head *head,
+		    struct view **ret)
+{
+	bool fails;
+
+	(void)pthread_mutex_lock(&poor.lock);
+	fails = strcmp(poor.mount_id, head->own_mount) == 0;
+	poor.failed += fails;
+	(void)pthread_cond_broadcast(&poor.changed);
+	(void)pthread_mutex_unlock(&poor.lock);
+	return fails ? -ENOMEM : __real_view_new(ix, before, head, ret);
+}
+
+static void make_poor(const char *mount_id)
+{
+	(void)pthread_mutex_lock(&poor.lock);
+	(void)snprintf(poor.mount_id, sizeof(poor.mount_id), "%s", mount_id);
+	(void)pthread_mutex_unlock(&poor.lock);
+}
+
+static void wait_until_it_fails(void)
+{
+	(void)pthread_mutex_lock(&poor.lock);
+	while (poor.failed == 0) {
+		(void)pthread_cond_wait(&poor.changed, &poor.lock);
+	}
+	(void)pthread_mutex_unlock(&poor.lock);
+}
+
 static void hang_for(const char *mount_id)
 {
 	(void)pthread_mutex_lock(&hang.lock);
@@ -73,8 +114,6 @@ static void wait_until_it_hangs(void)
 	}
 	(void)pthread_mutex_unlock(&hang.lock);
 }
-
-/* --- requests --------------------------------------------------------------------------------- */
 
 struct answer {
 	pthread_mutex_t lock;
@@ -152,7 +191,7 @@ static int write_record(struct plane *p, const char *node, const char *status)
 
 static struct request about(enum request_verb verb, const char *node)
 {
-	struct request req = {.verb = verb, .lease = REQUEST_MASTER};
+	struct request req = {.verb = verb, .name = LEASE_MASTER};
 
 	(void)snprintf(req.node, sizeof(req.node), "%s", node);
 	return req;
@@ -164,8 +203,6 @@ static int claim(struct plane *p, const char *node)
 
 	return ask(p, &req);
 }
-
-/* --- planes ----------------------------------------------------------------------------------- */
 
 static int try_open(const struct scratch *s, uint64_t timeout_ms, uint64_t poll_ms,
 		    struct plane **ret, struct err *reterr)
@@ -220,7 +257,7 @@ static uint64_t beats_of(struct plane *p, const char *node)
 static bool shows_holder(struct plane *p, const char *node)
 {
 	struct view *v = plane_view(p);
-	bool shows = strcmp(view_lease(v, REQUEST_MASTER).holder, node) == 0;
+	bool shows = strcmp(view_lease(v, LEASE_MASTER).holder, node) == 0;
 
 	view_unref(v);
 	return shows;
@@ -238,8 +275,6 @@ static bool became_master(struct plane *p, const char *node)
 {
 	return write_record(p, node, "STANDBY") == 0 && claim(p, node) == 0;
 }
-
-/* --- opening ---------------------------------------------------------------------------------- */
 
 static void a_new_plane_takes_the_timing_that_it_is_given(void **state)
 {
@@ -294,8 +329,6 @@ static void an_unsafe_timing_is_refused_before_anything_is_made(void **state)
 	assert_null(untouched);
 	assert_int_equal(scratch_count(*state, "."), 0);
 }
-
-/* --- living ----------------------------------------------------------------------------------- */
 
 static void two_planes_on_one_directory_see_each_others_commits(void **state)
 {
@@ -402,7 +435,60 @@ static void no_beat_of_many_threads_on_two_planes_is_lost(void **state)
 	plane_close(planes[1]);
 }
 
-/* --- trouble ---------------------------------------------------------------------------------- */
+#define TMP STORE_DIRECTORY "/tmp"
+
+static int lock(struct plane *p)
+{
+	struct request req = {.verb = REQUEST_LOCK, .name = "job", .owner = 1, .exclusive = true};
+
+	return ask(p, &req);
+}
+
+/*
+ * Found by review: the index had another mount's lock, and the view had not, for want of memory; so
+ * that mount counted as dead.
+ */
+static void nobody_is_judged_by_a_view_that_is_behind(void **state)
+{
+	struct plane *a = open_plane(*state, LONG_MS), *b = open_plane(*state, LONG_MS);
+
+	make_poor(plane_mount_id(b));
+	assert_ok(lock(a));
+	wait_until_it_fails();
+	assert_errno(lock(b), ENOMEM);
+	make_poor("");
+	assert_errno(lock(b), EAGAIN);
+	assert_ok(plane_close(a));
+	assert_ok(plane_close(b));
+}
+
+static void make_staging_file(const struct scratch *s, const char *name, time_t age_s)
+{
+	const struct timespec then = {.tv_sec = time(NULL) - age_s};
+
+	assert_int_equal(__real_symlinkat("x", s->fd, name), 0);
+	assert_int_equal(
+		utimensat(s->fd, name, (struct timespec[]){then, then}, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static bool is_there(const struct scratch *s, const char *name)
+{
+	return faccessat(s->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void staging_files_of_the_dead_are_swept(void **state)
+{
+	const struct scratch *s = *state;
+	struct plane *p;
+
+	plane_close(open_plane(s, LONG_MS));
+	make_staging_file(s, TMP "/alive.1", 60);
+	make_staging_file(s, TMP "/dead.1", 3600);
+	p = open_plane(s, LONG_MS);
+	wait_until(!is_there(s, TMP "/dead.1"));
+	plane_close(p);
+	assert_true(is_there(s, TMP "/alive.1"));
+}
 
 static void a_hanging_share_does_not_hold_up_limits_views_and_the_gate(void **state)
 {
@@ -500,6 +586,8 @@ int main(void)
 		CASE(a_refused_claim_leaves_the_gate_open),
 		CASE(a_dump_is_the_database),
 		CASE(no_beat_of_many_threads_on_two_planes_is_lost),
+		CASE(nobody_is_judged_by_a_view_that_is_behind),
+		CASE(staging_files_of_the_dead_are_swept),
 		CASE(a_hanging_share_does_not_hold_up_limits_views_and_the_gate),
 		CASE(a_closed_plane_has_said_that_its_nodes_are_gone),
 		CASE(damage_closes_the_plane_and_names_the_file),

@@ -136,6 +136,35 @@ static void with_status_changes_the_status_and_nothing_else(void **state)
 	assert_null(text);
 }
 
+/* Found by fuzz_record: jansson takes this text, and everything else would end at the NUL. */
+static void a_record_with_a_nul_is_refused_wherever_it_is(void **state)
+{
+	static const char text[] = "{\"nodeId\":\"a\",\"status\":\"MASTER\",\"priority\":1\0}";
+
+	(void)state;
+	assert_refused(text, sizeof(text) - 1);
+}
+
+/* Found by fuzz_record: 1e300 is 22 bytes long when it is written again. */
+static void with_status_a_record_stays_within_the_limit(void **state)
+{
+	static const char head[] = "{\"nodeId\":\"a\",\"status\":\"MASTER\",\"x\":[0";
+	char text[RECORD_MAX_BYTES + 1];
+	size_t n = sizeof(head) - 1;
+	char *out = NULL;
+
+	(void)state;
+	memcpy(text, head, sizeof(head));
+	while (n + 8 < sizeof(text)) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ",1e300");
+	}
+	(void)snprintf(text + n, sizeof(text) - n, "]}");
+	assert_taken(text, strlen(text), "MASTER");
+	assert_ok(record_with_status(text, "FAILED", &out));
+	assert_string_equal(out, "{\"nodeId\":\"a\",\"status\":\"FAILED\"}");
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +174,8 @@ int main(void)
 		cmocka_unit_test(no_proper_prefix_of_a_record_is_one),
 		cmocka_unit_test(a_record_of_the_limit_is_taken_and_one_byte_more_is_not),
 		cmocka_unit_test(with_status_changes_the_status_and_nothing_else),
+		cmocka_unit_test(a_record_with_a_nul_is_refused_wherever_it_is),
+		cmocka_unit_test(with_status_a_record_stays_within_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include "fs/request.h"
 #include "tests/unit/unit.h"
 
-#define TIMEOUT_MS  5000
+#define TIMEOUT_MS  UINT64_C(5000)
 #define DEADLINE_MS 4500 /* after the beat: the timeout less a tenth */
 
 struct mount {
@@ -31,14 +31,17 @@ static struct {
 static void look(const struct mount *by)
 {
 	struct mount *const mounts[] = {&world.here, &world.there};
+	struct chain_news news = {.n = by ? 1 : 0};
 
 	world.generation++;
+	(void)snprintf(news.writers[0], sizeof(news.writers[0]), "%s", by ? by->id : "");
 	for (size_t i = 0; i < 2; i++) {
 		const struct view_head head = {
 			.generation = world.generation,
 			.loaded_ms = world.now_ms,
 			.own_mount = mounts[i]->id,
 			.t0_ms = mounts[i] == by ? world.now_ms : 0,
+			.news = &news,
 		};
 		struct view *next;
 
@@ -71,11 +74,15 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static const struct index_mount process = {
+	.boot = "boot", .pid_ns = 1, .pid = 2, .started = 3, .host = "host"};
+
 /* One request in the open transaction, as fs/plane.c runs it. */
 static int run_in_batch(const struct mount *m, const struct request *req)
 {
 	const struct request_facts facts = {
 		.own_mount = m->id,
+		.own_process = &process,
 		.view = m->view,
 		.now_ms = world.now_ms,
 		.wall_ms = 1466414301000,
@@ -129,7 +136,7 @@ static struct request about(enum request_verb verb, const char *node, const char
 	struct request req = {.verb = verb};
 
 	(void)snprintf(req.node, sizeof(req.node), "%s", node);
-	(void)snprintf(req.lease, sizeof(req.lease), "%s", lease);
+	(void)snprintf(req.name, sizeof(req.name), "%s", lease);
 	return req;
 }
 
@@ -142,14 +149,14 @@ static int write_record(const struct mount *m, const char *node, const char *sta
 
 static int claim(const struct mount *m, const char *node)
 {
-	struct request req = about(REQUEST_CLAIM, node, REQUEST_MASTER);
+	struct request req = about(REQUEST_CLAIM, node, LEASE_MASTER);
 
 	return run(m, &req);
 }
 
 static int release(const struct mount *m)
 {
-	struct request req = about(REQUEST_RELEASE, "", REQUEST_MASTER);
+	struct request req = about(REQUEST_RELEASE, "", LEASE_MASTER);
 
 	return run(m, &req);
 }
@@ -185,14 +192,19 @@ static void assert_lease(const char *name, const char *holder, uint64_t epoch)
 	assert_u64(l.epoch, epoch);
 }
 
-/* The change log ends with this line. */
+/* One of the last two lines of the change log is this one. */
 static void assert_logged(const char *line)
 {
 	const struct view_log *log = world.here.view->log;
-	size_t n = strlen(line);
+	const char *last = log->text + log->n - 1, *from;
+	char wanted[128];
 
-	if (log->n < n + 1 || strncmp(log->text + log->n - n - 1, line, n) != 0) {
-		fail_msg("not the last line: '%s'\n%.*s", line, (int)log->n, log->text);
+	assert_true(log->n > 0 && *last == '\n');
+	from = memrchr(log->text, '\n', (size_t)(last - log->text));
+	from = from ? memrchr(log->text, '\n', (size_t)(from - log->text)) : NULL;
+	(void)snprintf(wanted, sizeof(wanted), ": %s\n", line);
+	if (!strstr(from ? from : log->text, wanted)) {
+		fail_msg("not at the end: '%s'\n%.*s", line, (int)log->n, log->text);
 	}
 }
 
@@ -215,8 +227,6 @@ static void a_is_silent_for(uint64_t ms)
 	world.now_ms += ms;
 	assert_ok(write_record(&world.there, "b", "STANDBY"));
 }
-
-/* --- records ---------------------------------------------------------------------------------- */
 
 static void the_first_record_makes_the_node_the_mounts_own(void **state)
 {
@@ -259,7 +269,7 @@ static void a_lapsed_node_is_adopted_and_its_leases_are_free(void **state)
 	a_is_silent_for(TIMEOUT_MS + 1);
 	assert_ok(write_record(&world.there, "a", "STANDBY"));
 	assert_string_equal(row("a").mount, "there");
-	assert_lease(REQUEST_MASTER, "", 1);
+	assert_lease(LEASE_MASTER, "", 1);
 	assert_lease("other", "", 1);
 	assert_logged("set master to ");
 
@@ -283,7 +293,7 @@ static void an_adopted_record_cannot_say_master(void **state)
 	a_is_silent_for(TIMEOUT_MS + 1);
 	assert_errno(write_record(&world.there, "a", "MASTER"), ESTALE);
 	assert_string_equal(row("a").mount, "here");
-	assert_lease(REQUEST_MASTER, "a", 1);
+	assert_lease(LEASE_MASTER, "a", 1);
 }
 
 static void only_the_holder_of_the_lease_can_say_master(void **state)
@@ -316,7 +326,7 @@ static void a_record_that_says_over_frees_all_leases_in_the_same_commit(void **s
 		(void)set_up(NULL);
 		a_is_master();
 		assert_ok(write_record(&world.here, "a", over[i]));
-		assert_lease(REQUEST_MASTER, "", 1);
+		assert_lease(LEASE_MASTER, "", 1);
 		assert_lease("other", "", 1);
 		assert_logged("set master to ");
 		(void)snprintf(line, sizeof(line), "set node a status to %s\n", over[i]);
@@ -328,17 +338,15 @@ static void a_record_that_says_over_frees_all_leases_in_the_same_commit(void **s
 	}
 }
 
-/* --- leases ----------------------------------------------------------------------------------- */
-
 static void a_free_lease_is_granted_and_the_grant_is_a_beat(void **state)
 {
 	(void)state;
 	assert_ok(write_record(&world.here, "a", "STANDBY"));
 	world.now_ms += 1000;
 	assert_ok(claim(&world.here, "a"));
-	assert_lease(REQUEST_MASTER, "a", 1);
+	assert_lease(LEASE_MASTER, "a", 1);
 	assert_u64(row("a").beat, 2);
-	assert_u64(view_find_node(world.here.view, "a")->deadline_ms, world.now_ms + DEADLINE_MS);
+	assert_u64(view_find_node(world.here.view, "a")->t0_ms, world.now_ms);
 	assert_logged("set master to a");
 }
 
@@ -348,11 +356,11 @@ static void each_grant_raises_the_epoch_also_to_the_holder(void **state)
 	assert_ok(write_record(&world.here, "a", "STANDBY"));
 	assert_ok(claim(&world.here, "a"));
 	assert_ok(claim(&world.here, "a"));
-	assert_lease(REQUEST_MASTER, "a", 2);
+	assert_lease(LEASE_MASTER, "a", 2);
 	assert_ok(release(&world.here));
-	assert_lease(REQUEST_MASTER, "", 2);
+	assert_lease(LEASE_MASTER, "", 2);
 	assert_ok(claim(&world.here, "a"));
-	assert_lease(REQUEST_MASTER, "a", 3);
+	assert_lease(LEASE_MASTER, "a", 3);
 }
 
 static void a_living_holder_keeps_the_lease_and_a_lapsed_one_loses_it(void **state)
@@ -364,7 +372,7 @@ static void a_living_holder_keeps_the_lease_and_a_lapsed_one_loses_it(void **sta
 	assert_errno(claim(&world.there, "b"), EBUSY);
 	a_is_silent_for(1);
 	assert_ok(claim(&world.there, "b"));
-	assert_lease(REQUEST_MASTER, "b", 2);
+	assert_lease(LEASE_MASTER, "b", 2);
 	assert_logged("set master to b");
 	assert_lease("other", "a", 1);
 }
@@ -385,7 +393,7 @@ static void a_holder_that_beats_is_never_deposed(void **state)
 static void a_beat_earlier_in_the_batch_counts(void **state)
 {
 	struct request beat = record_of("a", "STANDBY");
-	struct request late = about(REQUEST_CLAIM, "c", REQUEST_MASTER);
+	struct request late = about(REQUEST_CLAIM, "c", LEASE_MASTER);
 
 	(void)state;
 	a_is_master();
@@ -418,7 +426,7 @@ static void only_a_living_node_of_the_mount_can_claim(void **state)
 static void a_record_of_the_same_batch_is_too_young_to_claim(void **state)
 {
 	struct request first = record_of("a", "STANDBY");
-	struct request second = about(REQUEST_CLAIM, "a", REQUEST_MASTER);
+	struct request second = about(REQUEST_CLAIM, "a", LEASE_MASTER);
 
 	(void)state;
 	assert_ok(index_begin(world.ix));
@@ -449,15 +457,13 @@ static void only_the_holders_mount_can_release(void **state)
 	(void)state;
 	a_is_master();
 	assert_errno(release(&world.there), EPERM);
-	assert_lease(REQUEST_MASTER, "a", 1);
+	assert_lease(LEASE_MASTER, "a", 1);
 	assert_ok(release(&world.here));
-	assert_lease(REQUEST_MASTER, "", 1);
+	assert_lease(LEASE_MASTER, "", 1);
 	assert_logged("set master to ");
 	assert_ok(release(&world.there)); /* free already: nothing to refuse */
 	assert_lease("other", "a", 1);
 }
-
-/* --- deaths and removal ----------------------------------------------------------------------- */
 
 static void a_death_publishes_failed_and_frees_the_leases(void **state)
 {
@@ -469,7 +475,7 @@ static void a_death_publishes_failed_and_frees_the_leases(void **state)
 	assert_string_equal(row("a").status, "FAILED");
 	assert_ok(index_node_record(world.ix, "a", &text));
 	assert_string_equal(text, "{\"nodeId\":\"a\",\"status\":\"FAILED\"}");
-	assert_lease(REQUEST_MASTER, "", 1);
+	assert_lease(LEASE_MASTER, "", 1);
 	assert_lease("other", "", 1);
 	assert_ok(claim(&world.there, "b"));
 }
@@ -493,7 +499,7 @@ static void a_death_after_a_goodbye_or_of_anothers_node_is_ignored(void **state)
 	a_is_master();
 	assert_ok(node_died(&world.there, "a"));
 	assert_string_equal(row("a").status, "MASTER");
-	assert_lease(REQUEST_MASTER, "a", 1);
+	assert_lease(LEASE_MASTER, "a", 1);
 
 	assert_ok(write_record(&world.here, "a", "TERMINATED"));
 	assert_ok(node_died(&world.here, "a"));
@@ -537,6 +543,386 @@ static void a_dump_changes_nothing(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* Another lease than `master`. */
+static int on_lease(const struct mount *m, enum request_verb verb, const char *node,
+		    const char *name, uint64_t timeout_ms)
+{
+	struct request req = about(verb, node, name);
+
+	req.timeout_ms = timeout_ms;
+	return run(m, &req);
+}
+
+static void a_lease_may_have_a_timeout_of_its_own(void **state)
+{
+	(void)state;
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	assert_ok(write_record(&world.there, "b", "STANDBY"));
+	assert_errno(on_lease(&world.here, REQUEST_SET_TIMEOUT, "", "x", 8000), ENOENT);
+	assert_ok(on_lease(&world.here, REQUEST_RELEASE, "", "x", 0));
+	assert_lease("x", "", 0);
+	assert_errno(on_lease(&world.here, REQUEST_SET_TIMEOUT, "", "x", 3999), EINVAL);
+	assert_errno(on_lease(&world.here, REQUEST_SET_TIMEOUT, "", LEASE_MASTER, 8000), EPERM);
+	assert_ok(on_lease(&world.here, REQUEST_SET_TIMEOUT, "", "x", 8000));
+	assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", "x", 0));
+	assert_u64(view_lease_end_ms(world.here.view, "x"), world.now_ms + 7200);
+	assert_u64(view_lease_end_ms(world.there.view, "x"), 0);
+
+	/* Who trusts eight seconds must not find that they were four. */
+	assert_errno(on_lease(&world.here, REQUEST_SET_TIMEOUT, "", "x", 4000), EBUSY);
+	world.now_ms += 7000;
+	assert_ok(write_record(&world.there, "b", "STANDBY"));
+	assert_errno(on_lease(&world.there, REQUEST_CLAIM, "b", "x", 0), EBUSY);
+	world.now_ms += 1001;
+	assert_ok(on_lease(&world.there, REQUEST_CLAIM, "b", "x", 0));
+	assert_lease("x", "b", 2);
+}
+
+/* To adopt a record frees its leases: none of them may be trusted any more. */
+static void a_node_is_not_adopted_before_its_longest_lease_ran_out(void **state)
+{
+	(void)state;
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	assert_ok(on_lease(&world.here, REQUEST_RELEASE, "", "x", 0));
+	assert_ok(on_lease(&world.here, REQUEST_SET_TIMEOUT, "", "x", 8000));
+	assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", "x", 0));
+	world.now_ms += 8000;
+	assert_errno(write_record(&world.there, "a", "STANDBY"), EACCES);
+	assert_lease("x", "a", 1);
+	world.now_ms += 1;
+	assert_ok(write_record(&world.there, "a", "STANDBY"));
+	assert_lease("x", "", 1);
+}
+
+/* A fencing token is never used twice, though the lease was removed and made anew. */
+static void epochs_go_on_after_a_lease_was_removed(void **state)
+{
+	(void)state;
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", "x", 0));
+	assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", "x", 0));
+	assert_lease("x", "a", 2);
+	assert_errno(on_lease(&world.there, REQUEST_REMOVE_LEASE, "", "x", 0), EBUSY);
+	assert_ok(on_lease(&world.here, REQUEST_RELEASE, "", "x", 0));
+	assert_ok(on_lease(&world.there, REQUEST_REMOVE_LEASE, "", "x", 0));
+	assert_errno(on_lease(&world.there, REQUEST_REMOVE_LEASE, "", "x", 0), ENOENT);
+	assert_errno(on_lease(&world.here, REQUEST_REMOVE_LEASE, "", LEASE_MASTER, 0), EPERM);
+	assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", "x", 0));
+	assert_lease("x", "a", 3);
+	assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", "y", 0));
+	assert_lease("y", "a", 3);
+}
+
+static void a_plane_has_a_bounded_number_of_leases(void **state)
+{
+	char name[16];
+
+	(void)state;
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	for (int i = 0; i < REQUEST_LEASES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "l%d", i);
+		assert_ok(on_lease(&world.here, REQUEST_RELEASE, "", name, 0));
+	}
+	assert_errno(on_lease(&world.here, REQUEST_RELEASE, "", "more", 0), ENOSPC);
+	assert_errno(on_lease(&world.here, REQUEST_CLAIM, "a", "more", 0), ENOSPC);
+	assert_ok(claim(&world.here, "a"));
+}
+
+static void a_node_that_holds_all_there_are_loses_all(void **state)
+{
+	char name[16];
+	bool holds_any;
+
+	(void)state;
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	for (int i = 0; i < REQUEST_LEASES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "z%d", i);
+		assert_ok(on_lease(&world.here, REQUEST_CLAIM, "a", name, 0));
+	}
+	assert_ok(claim(&world.here, "a"));
+	assert_ok(write_record(&world.here, "a", "TERMINATED"));
+	assert_ok(index_lease_has_any(world.ix, "a", &holds_any));
+	assert_false(holds_any);
+}
+
+/*
+ * The ticket @owner asks for the lock "l" in @mode: 'x' or 's', a capital waits; @previous lets go.
+ */
+static int convert(const struct mount *m, uint64_t owner, uint64_t previous, char mode)
+{
+	struct request req = about(REQUEST_LOCK, "", "l");
+
+	req.owner = owner;
+	req.previous = previous;
+	req.exclusive = mode == 'x' || mode == 'X';
+	req.wait = mode == 'X' || mode == 'S';
+	req.text = "job";
+	req.n = 3;
+	return run(m, &req);
+}
+
+static int lock(const struct mount *m, uint64_t owner, char mode)
+{
+	return convert(m, owner, 0, mode);
+}
+
+static int unlock(const struct mount *m, uint64_t owner)
+{
+	struct request req = about(REQUEST_UNLOCK, "", "l");
+
+	req.owner = owner;
+	return run(m, &req);
+}
+
+static bool holds(const struct mount *m, uint64_t owner)
+{
+	const struct index_lock *l = view_find_lock(world.here.view, m->id, owner);
+
+	return l && l->granted;
+}
+
+static void a_lock_has_one_exclusive_holder(void **state)
+{
+	(void)state;
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_true(holds(&world.here, 1));
+	assert_errno(lock(&world.there, 1, 'x'), EAGAIN);
+	assert_errno(lock(&world.there, 1, 's'), EAGAIN);
+	assert_errno(lock(&world.here, 2, 'x'), EAGAIN);
+	assert_ok(unlock(&world.here, 1));
+	assert_ok(unlock(&world.here, 1));
+	assert_ok(lock(&world.there, 1, 'x'));
+	assert_ok(unlock(&world.here, 1)); /* not theirs */
+	assert_true(holds(&world.there, 1));
+}
+
+static void waiters_are_served_in_order_across_mounts(void **state)
+{
+	(void)state;
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_int_equal(lock(&world.there, 1, 'X'), REQUEST_QUEUED);
+	assert_int_equal(lock(&world.here, 2, 'S'), REQUEST_QUEUED);
+	assert_int_equal(lock(&world.there, 2, 'S'), REQUEST_QUEUED);
+	assert_ok(unlock(&world.here, 1));
+	assert_true(holds(&world.there, 1));
+	assert_false(holds(&world.here, 2));
+	/* One who gave up is not waited for. */
+	assert_ok(unlock(&world.here, 2));
+	assert_ok(unlock(&world.there, 1));
+	assert_true(holds(&world.there, 2));
+	assert_u64(world.here.view->n_locks, 1);
+}
+
+static void a_conversion_asks_at_the_end_of_the_queue(void **state)
+{
+	(void)state;
+	assert_ok(lock(&world.here, 1, 's'));
+	assert_ok(lock(&world.there, 1, 's'));
+	assert_errno(convert(&world.here, 2, 1, 'x'), EAGAIN);
+	assert_true(holds(&world.here, 1)); /* refused: it keeps what it has */
+	assert_int_equal(convert(&world.here, 3, 1, 'X'), REQUEST_QUEUED);
+	assert_false(holds(&world.here, 1));
+	assert_ok(unlock(&world.there, 1));
+	assert_true(holds(&world.here, 3));
+	assert_ok(convert(&world.here, 4, 3, 's'));
+	assert_ok(lock(&world.there, 2, 's'));
+}
+
+static void the_locks_of_a_silent_mount_go_to_the_next_after_the_timeout(void **state)
+{
+	const struct request sweep = {.verb = REQUEST_SWEEP};
+
+	(void)state;
+	assert_ok(lock(&world.there, 1, 'x'));
+	assert_int_equal(lock(&world.here, 1, 'X'), REQUEST_QUEUED);
+	world.now_ms += TIMEOUT_MS;
+	assert_ok(run(&world.here, &sweep));
+	assert_true(holds(&world.there, 1)); /* exactly the timeout is still alive */
+	look(&world.there);                  /* any generation of the mount renews its locks */
+	world.now_ms += TIMEOUT_MS;
+	assert_ok(run(&world.here, &sweep));
+	assert_true(holds(&world.there, 1));
+	world.now_ms += 1;
+	assert_ok(run(&world.here, &sweep));
+	assert_false(holds(&world.there, 1));
+	assert_true(holds(&world.here, 1));
+}
+
+/* What it holds is its own business until others take it; see fs/lock.h. */
+static void a_mount_never_takes_itself_for_dead(void **state)
+{
+	const struct request sweep = {.verb = REQUEST_SWEEP};
+	uint64_t locked_ms = world.now_ms;
+
+	(void)state;
+	assert_ok(lock(&world.here, 1, 'x'));
+	world.now_ms += 10 * TIMEOUT_MS;
+	assert_ok(run(&world.here, &sweep));
+	assert_true(holds(&world.here, 1));
+	assert_u64(view_lock_end_ms(world.here.view), locked_ms + DEADLINE_MS);
+}
+
+static void a_plane_has_a_bounded_number_of_locks(void **state)
+{
+	(void)state;
+	/* One machine cannot take them all. */
+	for (uint64_t i = 1; i <= REQUEST_LOCKS_OWN; i++) {
+		assert_true(lock(&world.here, i, 'S') >= 0);
+	}
+	assert_errno(lock(&world.here, REQUEST_LOCKS_OWN + 1, 'S'), ENOLCK);
+	assert_ok(lock(&world.there, 1, 's'));
+
+	for (uint64_t i = REQUEST_LOCKS_OWN + 1; i < REQUEST_LOCKS_MAX; i++) {
+		const struct index_lock row = {.name = "m", .mount = "more", .owner = i};
+
+		assert_ok(index_lock_add(world.ix, &row));
+	}
+	assert_errno(lock(&world.there, 2, 's'), ENOLCK);
+}
+
+static int fence(const struct mount *m, const char *node)
+{
+	struct request req = about(REQUEST_FENCE, node, "");
+
+	(void)snprintf(req.who, sizeof(req.who), "root@ops");
+	(void)snprintf(req.why, sizeof(req.why), "power is off");
+	return run(m, &req);
+}
+
+#define HISTORY_BYTES 1024
+
+static int print_event(void *ctx, const struct index_event *e)
+{
+	char *all = ctx;
+	size_t n = strlen(all);
+
+	(void)snprintf(all + n, HISTORY_BYTES - n, "%s(%s<%s) %s by %s\n", e->what, e->node, e->was,
+		       e->why, e->who);
+	return 0;
+}
+
+/* The history has these lines, one after the other. */
+static void assert_history(const char *lines)
+{
+	char history[HISTORY_BYTES] = "";
+
+	assert_ok(index_each_event(world.ix, print_event, history));
+	if (!strstr(history, lines)) {
+		fail_msg("not there:\n%s\nbut:\n%s", lines, history);
+	}
+}
+
+static void fencing_frees_what_the_machine_had_and_is_told_with_its_reason(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_errno(fence(&world.there, "nobody"), ENOENT);
+	assert_ok(fence(&world.there, "a"));
+	assert_lease(LEASE_MASTER, "", 1);
+	assert_lease("other", "", 1);
+	assert_string_equal(row("a").status, "FAILED");
+	assert_string_equal(row("a").mount, "here"); /* it may come back under its id */
+	assert_false(holds(&world.here, 1));
+	assert_ok(claim(&world.there, "b"));
+	assert_history("fenced(a<MASTER) fenced: power is off by root@ops\n"
+		       "status(a<MASTER) fenced: power is off by root@ops\n"
+		       "master(<a) fenced: power is off by root@ops\n"
+		       "lease(<a) fenced: power is off by root@ops\n"
+		       "master(b<) asked by there\n");
+}
+
+static void fencing_a_node_takes_the_other_nodes_of_its_mount_along(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(write_record(&world.here, "c", "STANDBY"));
+	assert_ok(fence(&world.there, "c"));
+	assert_lease(LEASE_MASTER, "", 1);
+	assert_string_equal(row("a").status, "FAILED");
+	assert_string_equal(row("c").status, "FAILED");
+	assert_string_equal(row("b").status, "STANDBY");
+	assert_null(view_find_mount(world.there.view, "here"));
+}
+
+static void a_mount_without_a_node_is_fenced_by_its_own_id(void **state)
+{
+	(void)state;
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_int_equal(lock(&world.there, 1, 'X'), REQUEST_QUEUED);
+	assert_ok(fence(&world.there, "here"));
+	assert_true(holds(&world.there, 1));
+	assert_null(view_find_mount(world.there.view, "here"));
+	assert_history("fenced(here<) fenced: power is off by root@ops\n");
+	assert_errno(fence(&world.there, "here"), ENOENT);
+}
+
+static void a_mount_that_is_fenced_by_mistake_goes_on_with_its_next_record(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(fence(&world.here, "a"));
+	assert_null(view_find_mount(world.here.view, "here"));
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	assert_non_null(view_find_mount(world.here.view, "here"));
+	assert_ok(claim(&world.here, "a"));
+	assert_lease(LEASE_MASTER, "a", 2);
+}
+
+static void whoever_takes_a_lease_from_a_silent_node_is_told_so(void **state)
+{
+	(void)state;
+	a_is_master();
+	world.now_ms += TIMEOUT_MS + 1;
+	assert_ok(write_record(&world.there, "b", "STANDBY"));
+	assert_ok(claim(&world.there, "b"));
+	assert_history("master(b<a) lapsed by there\n");
+}
+
+static void a_mount_is_buried_with_all_that_it_had(void **state)
+{
+	struct request bury = about(REQUEST_BURY, "", "here");
+
+	(void)state;
+	a_is_master();
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_int_equal(lock(&world.there, 1, 'X'), REQUEST_QUEUED);
+	assert_non_null(view_find_mount(world.there.view, "here"));
+	assert_ok(run(&world.there, &bury));
+	assert_lease(LEASE_MASTER, "", 1);
+	assert_lease("other", "", 1);
+	assert_string_equal(row("a").status, "FAILED");
+	assert_true(holds(&world.there, 1));
+	assert_null(view_find_mount(world.there.view, "here"));
+	assert_string_equal(row("b").status, "STANDBY");
+	assert_ok(run(&world.there, &bury)); /* twice is no news */
+}
+
+static void a_mount_that_ends_leaves_nothing_behind_but_its_records(void **state)
+{
+	const struct request goodbye = {.verb = REQUEST_GOODBYE};
+
+	(void)state;
+	a_is_master();
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_ok(run(&world.here, &goodbye));
+	assert_lease(LEASE_MASTER, "", 1);
+	assert_string_equal(row("a").status, "FAILED");
+	assert_u64(world.here.view->n_locks, 0);
+	assert_null(view_find_mount(world.here.view, "here"));
+	assert_non_null(view_find_mount(world.here.view, "there"));
+}
+
+static void a_mount_is_noted_while_it_has_records_or_locks(void **state)
+{
+	(void)state;
+	assert_ok(lock(&world.here, 1, 'x'));
+	assert_string_equal(view_find_mount(world.there.view, "here")->row.boot, "boot");
+	assert_ok(unlock(&world.here, 1));
+	assert_ok(write_record(&world.there, "b", "TERMINATED"));
+	assert_ok(remove_record(&world.there, "b"));
+	assert_null(view_find_mount(world.there.view, "here"));
+}
 
 int main(void)
 {
@@ -563,6 +949,25 @@ int main(void)
 		CASE(a_death_after_a_goodbye_or_of_anothers_node_is_ignored),
 		CASE(a_record_is_removed_only_when_it_is_over_and_holds_nothing),
 		CASE(a_dump_changes_nothing),
+		CASE(a_lease_may_have_a_timeout_of_its_own),
+		CASE(a_node_is_not_adopted_before_its_longest_lease_ran_out),
+		CASE(epochs_go_on_after_a_lease_was_removed),
+		CASE(a_plane_has_a_bounded_number_of_leases),
+		CASE(a_node_that_holds_all_there_are_loses_all),
+		CASE(a_lock_has_one_exclusive_holder),
+		CASE(waiters_are_served_in_order_across_mounts),
+		CASE(a_conversion_asks_at_the_end_of_the_queue),
+		CASE(the_locks_of_a_silent_mount_go_to_the_next_after_the_timeout),
+		CASE(a_mount_never_takes_itself_for_dead),
+		CASE(a_plane_has_a_bounded_number_of_locks),
+		CASE(fencing_frees_what_the_machine_had_and_is_told_with_its_reason),
+		CASE(fencing_a_node_takes_the_other_nodes_of_its_mount_along),
+		CASE(a_mount_without_a_node_is_fenced_by_its_own_id),
+		CASE(a_mount_that_is_fenced_by_mistake_goes_on_with_its_next_record),
+		CASE(whoever_takes_a_lease_from_a_silent_node_is_told_so),
+		CASE(a_mount_is_buried_with_all_that_it_had),
+		CASE(a_mount_that_ends_leaves_nothing_behind_but_its_records),
+		CASE(a_mount_is_noted_while_it_has_records_or_locks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

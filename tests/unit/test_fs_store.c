@@ -23,6 +23,7 @@
 
 static struct {
 	int fsync_error, link_error; /* 0: none */
+	struct store *sweep;         /* whose staging files the next linkat(2) finds swept */
 } fault;
 
 int __real_fsync(int fd);
@@ -38,6 +39,10 @@ int __wrap_fsync(int fd)
 
 int __wrap_linkat(int from_dir, const char *from, int dir, const char *name, int flags)
 {
+	if (fault.sweep) {
+		(void)store_sweep(fault.sweep, INT64_MAX);
+		fault.sweep = NULL;
+	}
 	errno = fault.link_error;
 	return fault.link_error ? -1 : __real_linkat(from_dir, from, dir, name, flags);
 }
@@ -46,6 +51,7 @@ static int set_up(void **state)
 {
 	fault.fsync_error = 0;
 	fault.link_error = 0;
+	fault.sweep = NULL;
 	return scratch_set_up(state);
 }
 
@@ -83,8 +89,6 @@ static void assert_holds(struct store *st, uint64_t generation, enum store_kind 
 }
 
 static const enum store_kind kinds[] = {STORE_CHANGE, STORE_IMAGE};
-
-/* --- generations ------------------------------------------------------------------------------ */
 
 static void creating_is_exclusive_for_both_kinds(void **state)
 {
@@ -276,7 +280,127 @@ static void a_name_that_could_not_be_synced_is_not_reported_as_done(void **state
 	store_close(st);
 }
 
-/* --- the plane file --------------------------------------------------------------------------- */
+/* When a file was last written, as the server tells it. */
+static void set_mtime(const struct scratch *s, const char *path, int64_t ms)
+{
+	const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	assert_int_equal(utimensat(s->fd, path, (struct timespec[]){t, t}, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static void old_staging_files_of_anybody_are_swept_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t mtime_ms;
+		bool stays;
+	} files[] = {
+		{TMP "/dead.1", 1000, false},
+		{TMP "/dead.18446744073709551615", 1999, false},
+		{TMP "/AbCdEfGh.7", 1999, false}, /* our own, of a publication that failed */
+		{TMP "/alive.1", 2000, true},
+		{TMP "/alive.2", 5000, true},
+		/* Nobody of ours made these. */
+		{TMP "/README", 1000, true},
+		{TMP "/a.b", 1000, true},
+		{TMP "/.1", 1000, true},
+		{TMP "/dead.", 1000, true},
+	};
+	const size_t n = sizeof(files) / sizeof(files[0]);
+	const struct scratch *s = *state;
+	struct store *st = open_store(s, false);
+
+	for (size_t i = 0; i < n; i++) {
+		write_file(s, files[i].name, "x");
+		set_mtime(s, files[i].name, files[i].mtime_ms);
+	}
+	assert_int_equal(symlinkat("x", s->fd, TMP "/probe.1"), 0);
+	set_mtime(s, TMP "/probe.1", 1000);
+
+	assert_int_equal(store_sweep(st, 2000), 4);
+	for (size_t i = 0; i < n; i++) {
+		print_message("  %s\n", files[i].name);
+		assert_int_equal(faccessat(s->fd, files[i].name, F_OK, 0) == 0, files[i].stays);
+	}
+	assert_int_equal(scratch_count(s, TMP), 6);
+	assert_int_equal(store_sweep(st, 2000), 0);
+	store_close(st);
+}
+
+static void a_sweep_looks_at_so_many_files_and_no_more(void **state)
+{
+	const struct scratch *s = *state;
+	struct store *st = open_store(s, false);
+	int swept = 0, r;
+
+	for (int i = 0; i < STORE_SWEEP_MAX + 10; i++) {
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), TMP "/dead.%d", i);
+		assert_int_equal(symlinkat("x", s->fd, name), 0);
+	}
+	while ((r = store_sweep(st, INT64_MAX)) > 0) {
+		assert_true(r <= STORE_SWEEP_MAX);
+		swept += r;
+	}
+	assert_ok(r);
+	assert_int_equal(swept, STORE_SWEEP_MAX + 10);
+	store_close(st);
+}
+
+/* Names that are none of ours do not count, and what cannot be deleted is no end. */
+static void nothing_stands_in_the_way_of_a_sweep(void **state)
+{
+	const struct scratch *s = *state;
+	struct store *st = open_store(s, false);
+	char name[64];
+
+	for (int i = 0; i < STORE_SWEEP_MAX + 10; i++) {
+		(void)snprintf(name, sizeof(name), TMP "/foreign-%d", i);
+		assert_int_equal(symlinkat("x", s->fd, name), 0);
+	}
+	/* In whatever order they are listed, some file comes after some directory. */
+	for (int i = 0; i < 20; i++) {
+		(void)snprintf(name, sizeof(name), TMP "/directory.%d", i);
+		assert_int_equal(mkdirat(s->fd, name, 0700), 0);
+		(void)snprintf(name, sizeof(name), TMP "/dead.%d", i);
+		assert_int_equal(symlinkat("x", s->fd, name), 0);
+	}
+	assert_int_equal(store_sweep(st, INT64_MAX), 20);
+	assert_int_equal(scratch_count(s, TMP), STORE_SWEEP_MAX + 10 + 20);
+	store_close(st);
+}
+
+/* As a mount finds it that hung between staging and linking until it was taken for dead. */
+static void a_publication_whose_staging_file_was_swept_stages_anew(void **state)
+{
+	struct store *st = open_store(*state, false);
+	struct store_object o = {0};
+	int64_t mtime_ms = 77;
+
+	fault.sweep = st;
+	assert_errno(store_create(st, 1, STORE_IMAGE, "x", 1, &mtime_ms), ENOENT);
+	assert_u64((uint64_t)mtime_ms, 77);
+	assert_errno(store_get(st, 1, &o), ENOENT);
+	assert_ok(store_create(st, 1, STORE_IMAGE, "x", 1, &mtime_ms));
+	assert_holds(st, 1, STORE_IMAGE, "x");
+	store_close(st);
+}
+
+/* Its own name in tmp is not the name that is to be created: nobody was first. */
+static void a_staging_name_that_exists_is_not_taken_for_the_generation(void **state)
+{
+	const struct scratch *s = *state;
+	struct store *st = open_store(s, true);
+	int64_t mtime_ms;
+
+	/* What its next publication will use; a plane of images has used one. */
+	write_file(s, TMP "/AbCdEfGh.2", "left over");
+	assert_errno(store_create(st, 1, STORE_IMAGE, "x", 1, &mtime_ms), EAGAIN);
+	assert_int_equal(scratch_count(s, TMP), 0);
+	assert_ok(store_create(st, 1, STORE_IMAGE, "x", 1, &mtime_ms));
+	store_close(st);
+}
 
 static void a_plane_is_created_once_and_keeps_its_id(void **state)
 {
@@ -426,6 +550,11 @@ int main(void)
 		CASE(a_list_has_all_generations_in_order_and_nothing_else),
 		CASE(a_failure_leaves_no_staging_file_and_no_generation),
 		CASE(a_name_that_could_not_be_synced_is_not_reported_as_done),
+		CASE(old_staging_files_of_anybody_are_swept_and_nothing_else),
+		CASE(a_sweep_looks_at_so_many_files_and_no_more),
+		CASE(nothing_stands_in_the_way_of_a_sweep),
+		CASE(a_publication_whose_staging_file_was_swept_stages_anew),
+		CASE(a_staging_name_that_exists_is_not_taken_for_the_generation),
 		CASE(a_plane_is_created_once_and_keeps_its_id),
 		CASE(images_only_is_remembered_and_cannot_be_changed_later),
 		CASE(a_plane_file_of_another_format_is_refused_by_name),

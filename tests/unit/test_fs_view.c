@@ -10,8 +10,6 @@
 #include "fs/view.h"
 #include "tests/unit/unit.h"
 
-#define DEADLINE_MS 4500 /* after t0: the timeout of 5 s less a tenth */
-
 static struct {
 	struct index *ix;
 	struct view *view;
@@ -102,14 +100,14 @@ static void our_own_commit_renews_our_nodes_that_beat_in_it_from_its_start(void 
 	beat("quiet", "own");
 	beat("theirs", "other");
 	look(1000, 900);
-	assert_u64(node("mine")->deadline_ms, 900 + DEADLINE_MS);
+	assert_u64(node("mine")->t0_ms, 900);
 
 	beat("mine", "own");
 	beat("theirs", "other");
 	look(2000, 1900);
-	assert_u64(node("mine")->deadline_ms, 1900 + DEADLINE_MS);
-	assert_u64(node("quiet")->deadline_ms, 900 + DEADLINE_MS);
-	assert_u64(node("theirs")->deadline_ms, 0);
+	assert_u64(node("mine")->t0_ms, 1900);
+	assert_u64(node("quiet")->t0_ms, 900);
+	assert_u64(node("theirs")->t0_ms, 0);
 }
 
 /* A beat of ours whose answer was lost for good: when its sending began is not known any more. */
@@ -121,7 +119,7 @@ static void a_beat_of_ours_that_came_back_with_others_renews_nothing(void **stat
 	beat("mine", "own");
 	look(2000, 0);
 	assert_u64(node("mine")->seen.beat, 2);
-	assert_u64(node("mine")->deadline_ms, 900 + DEADLINE_MS);
+	assert_u64(node("mine")->t0_ms, 900);
 }
 
 static void a_mount_that_starts_trusts_no_beat_that_it_finds(void **state)
@@ -130,7 +128,7 @@ static void a_mount_that_starts_trusts_no_beat_that_it_finds(void **state)
 	beat("mine", "own");
 	look(1000, 0);
 	assert_true(node("mine")->ours);
-	assert_u64(node("mine")->deadline_ms, 0);
+	assert_u64(node("mine")->t0_ms, 0);
 }
 
 static void a_node_that_another_mount_adopted_has_no_deadline_here(void **state)
@@ -142,12 +140,12 @@ static void a_node_that_another_mount_adopted_has_no_deadline_here(void **state)
 	beat("a", "other");
 	look(2000, 0);
 	assert_false(node("a")->ours);
-	assert_u64(node("a")->deadline_ms, 0);
+	assert_u64(node("a")->t0_ms, 0);
 	/* And if it comes back to us, only our own beat gives it one. */
 	beat("a", "own");
 	look(3000, 0);
 	assert_true(node("a")->ours);
-	assert_u64(node("a")->deadline_ms, 0);
+	assert_u64(node("a")->t0_ms, 0);
 }
 
 static void a_view_has_all_nodes_and_finds_each(void **state)
@@ -199,11 +197,11 @@ static void leases_are_there_and_one_never_granted_is_free(void **state)
 static void the_log_reads_as_apache_brooklyns(void **state)
 {
 	static const struct index_event events[] = {
-		{1466414301065, 0, "created", "a", "STANDBY"},
-		{1466414302000, 1, "master", "a", ""},
-		{1466414303000, 1, "status", "a", "TERMINATED"},
-		{1466414303000, 1, "master", "", ""},
-		{1466414304000, 1, "deleted", "a", ""},
+		{1466414301065, 0, "created", "a", "STANDBY", "", "", ""},
+		{1466414302000, 1, "master", "a", "", "", "", ""},
+		{1466414303000, 1, "status", "a", "TERMINATED", "", "", ""},
+		{1466414303000, 1, "master", "", "", "", "", ""},
+		{1466414304000, 1, "deleted", "a", "", "", "", ""},
 	};
 
 	(void)state;
@@ -222,7 +220,7 @@ static void the_log_reads_as_apache_brooklyns(void **state)
 
 static void the_log_is_shared_until_something_happens(void **state)
 {
-	static const struct index_event event = {1466414301065, 0, "created", "a", ""};
+	static const struct index_event event = {1466414301065, 0, "created", "a", "", "", "", ""};
 	const struct view_log *log;
 	struct view *first;
 
@@ -260,6 +258,97 @@ static void an_index_without_safe_timing_is_damaged(void **state)
 	index_free(empty);
 }
 
+/* The next view; these mounts wrote what is new in it, or anybody may have. */
+static void look_at_news(uint64_t loaded_ms, uint64_t t0_ms, const struct chain_news *news)
+{
+	const struct view_head head = {
+		.generation = world.view ? world.view->generation + 1 : 1,
+		.loaded_ms = loaded_ms,
+		.own_mount = "own",
+		.t0_ms = t0_ms,
+		.news = news,
+	};
+	struct view *next;
+
+	assert_ok(view_new(world.ix, world.view, &head, &next));
+	view_unref(world.view);
+	world.view = next;
+}
+
+static void note_mount(const char *id)
+{
+	static const struct index_mount process = {.boot = "boot"};
+
+	assert_ok(index_mount_put(world.ix, id, &process));
+}
+
+static void a_generation_that_a_mount_wrote_is_its_beat(void **state)
+{
+	static const struct chain_news of_a = {.n = 1, .writers = {"a"}};
+
+	(void)state;
+	note_mount("a");
+	note_mount("b");
+	look_at_news(1000, 0, &of_a);
+	look_at_news(4000, 0, &of_a);
+	/* The timeout is 5 s. */
+	assert_false(view_mount_has_lapsed(world.view, "b", 6000));
+	assert_true(view_mount_has_lapsed(world.view, "b", 6001));
+	assert_false(view_mount_has_lapsed(world.view, "a", 9000));
+	assert_true(view_mount_has_lapsed(world.view, "a", 9001));
+	assert_true(view_mount_has_lapsed(world.view, "never noted", 4000));
+}
+
+static void what_was_jumped_over_may_have_been_anybodys_beat(void **state)
+{
+	static const struct chain_news of_a = {.n = 1, .writers = {"a"}};
+	static const struct chain_news unknown = {.any = true};
+
+	(void)state;
+	note_mount("b");
+	look_at_news(1000, 0, &of_a);
+	look_at_news(5000, 0, &unknown);
+	assert_false(view_mount_has_lapsed(world.view, "b", 10000));
+	look_at_news(6000, 0, NULL);
+	assert_false(view_mount_has_lapsed(world.view, "b", 11000));
+	assert_true(view_mount_has_lapsed(world.view, "b", 11001));
+}
+
+static void locks_are_trusted_from_the_start_of_our_own_last_generation(void **state)
+{
+	static const struct chain_news of_a = {.n = 1, .writers = {"a"}};
+
+	(void)state;
+	look_at_news(1000, 0, &of_a);
+	assert_u64(view_lock_end_ms(world.view), 0);
+	look_at_news(2000, 1900, &of_a);
+	assert_u64(view_lock_end_ms(world.view), 1900 + 4500);
+	look_at_news(9000, 0, &of_a);
+	assert_u64(view_lock_end_ms(world.view), 1900 + 4500);
+}
+
+static void names_that_no_mount_of_ours_gives_are_not_shown(void **state)
+{
+	static const struct index_lock locks[] = {
+		{.name = "../x", .mount = "own", .owner = 1},
+		{.name = "job", .mount = "\xff", .owner = 2},
+		{.name = "job", .mount = "own", .owner = 3},
+	};
+
+	(void)state;
+	assert_ok(index_lease_grant(world.ix, "..", "a"));
+	assert_ok(index_lease_grant(world.ix, "x", "\xff\xfe"));
+	assert_ok(index_lease_grant(world.ix, "y", "a"));
+	for (size_t i = 0; i < sizeof(locks) / sizeof(locks[0]); i++) {
+		assert_ok(index_lock_add(world.ix, &locks[i]));
+	}
+	look(1000, 0);
+	assert_u64(world.view->n_leases, 1);
+	assert_string_equal(world.view->leases[0].name, "y");
+	assert_u64(world.view->n_locks, 1);
+	assert_non_null(view_find_lock(world.view, "own", 3));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -276,6 +365,10 @@ int main(void)
 		CASE(the_log_reads_as_apache_brooklyns),
 		CASE(the_log_is_shared_until_something_happens),
 		CASE(an_index_without_safe_timing_is_damaged),
+		CASE(a_generation_that_a_mount_wrote_is_its_beat),
+		CASE(what_was_jumped_over_may_have_been_anybodys_beat),
+		CASE(locks_are_trusted_from_the_start_of_our_own_last_generation),
+		CASE(names_that_no_mount_of_ours_gives_are_not_shown),
 	};
 
 	/* change.log is in local time. */
