@@ -8,6 +8,8 @@
 #include "base/cleanup.h"
 #include "fs/rows.h"
 
+#define EXACT_DIGITS 17
+
 struct dump {
 	struct query *query;
 	FILE *out;
@@ -41,29 +43,6 @@ static void put_text(FILE *out, const char *bytes, size_t n)
 	(void)fputc('\'', out);
 }
 
-static void put_value(FILE *out, const struct query_value *v)
-{
-	switch (v->type) {
-	case QUERY_NULL:
-		(void)fputs("NULL", out);
-		break;
-	case QUERY_INTEGER:
-		(void)fprintf(out, "%" PRId64, v->integer);
-		break;
-	case QUERY_REAL:
-		(void)fprintf(out, "%.17g", v->real);
-		break;
-	case QUERY_TEXT:
-		put_text(out, v->bytes, v->n);
-		break;
-	case QUERY_BLOB:
-		(void)fputs("x'", out);
-		rows_put_hex(out, v->bytes, v->n);
-		(void)fputc('\'', out);
-		break;
-	}
-}
-
 static int on_row(void *ctx, unsigned n, const struct query_value *values)
 {
 	const struct dump *d = ctx;
@@ -71,7 +50,7 @@ static int on_row(void *ctx, unsigned n, const struct query_value *values)
 	(void)fprintf(d->out, "INSERT INTO %s VALUES (", d->subject);
 	for (unsigned i = 0; i < n; i++) {
 		(void)fputs(i > 0 ? ", " : "", d->out);
-		put_value(d->out, &values[i]);
+		rows_put_value(d->out, &values[i], put_text, EXACT_DIGITS);
 	}
 	(void)fputs(");\n", d->out);
 	return 0;

@@ -11,6 +11,8 @@
 
 #define GAP "  "
 
+#define SHOWN_DIGITS 15 /* of a real number: as many as never differ from what was written */
+
 /* One character of UTF-8: its length, or 0 if there is none. */
 static size_t decode(const unsigned char *p, size_t n, uint32_t *ret)
 {
@@ -103,7 +105,7 @@ void rows_put_hex(FILE *out, const char *bytes, size_t n)
 	}
 }
 
-static void put_value(FILE *out, const struct query_value *v)
+void rows_put_value(FILE *out, const struct query_value *v, rows_text_fn *put_text, int digits)
 {
 	switch (v->type) {
 	case QUERY_NULL:
@@ -113,15 +115,15 @@ static void put_value(FILE *out, const struct query_value *v)
 		(void)fprintf(out, "%" PRId64, v->integer);
 		break;
 	case QUERY_REAL:
-		(void)fprintf(out, "%.15g", v->real);
+		(void)fprintf(out, "%.*g", digits, v->real);
 		break;
 	case QUERY_TEXT:
-		rows_put_text(out, v->bytes, v->n);
+		put_text(out, v->bytes, v->n);
 		break;
 	case QUERY_BLOB:
 		(void)fputs("x'", out);
 		rows_put_hex(out, v->bytes, v->n);
-		(void)fputs("'", out);
+		(void)fputc('\'', out);
 		break;
 	}
 }
@@ -136,7 +138,7 @@ static char *format_value(const struct query_value *v)
 	if (!out) {
 		return NULL;
 	}
-	put_value(out, v);
+	rows_put_value(out, v, rows_put_text, SHOWN_DIGITS);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

@@ -39,6 +39,10 @@ bool rows_is_plain(const char *bytes, size_t n);
 void rows_put_text(FILE *out, const char *bytes, size_t n);
 void rows_put_hex(FILE *out, const char *bytes, size_t n);
 
+/* Any value; texts by @put_text, real numbers with so many @digits (17 are exact). */
+typedef void rows_text_fn(FILE *out, const char *bytes, size_t n);
+void rows_put_value(FILE *out, const struct query_value *v, rows_text_fn *put_text, int digits);
+
 /*
  * The context of rows_sink for one query_run(); after that rows_end(), and in any case rows_done().
  * @reterr gets the reason where the sink refuses the result: an object cannot have two members of
