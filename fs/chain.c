@@ -37,16 +37,6 @@ bool chain_news_has(const struct chain_news *news, const char *mount_id)
 	return news->any;
 }
 
-unsigned chain_news_others(const struct chain_news *news, const char *own)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < news->n; i++) {
-		n += strcmp(news->writers[i], own) != 0;
-	}
-	return n;
-}
-
 void chain_news_read(struct chain *c)
 {
 	c->news.any = false;

@@ -100,9 +100,6 @@ int chain_apply(struct index *ix, uint64_t generation, const struct store_object
 #define CHAIN_CATCH_UP_MAX 64
 int chain_catch_up(struct chain *c);
 
-/* How many mounts but @own are listed? */
-unsigned chain_news_others(const struct chain_news *news, const char *own);
-
 /* The owner has taken note of .news. */
 void chain_news_read(struct chain *c);
 

@@ -5,14 +5,14 @@
  *
  * Whoever lost a race has to read what won it before the next one, and reading can cost more than
  * publishing: over NFS four calls to one.  Two mounts that publish as fast as they can would never
- * take turns: one was starved completely when this was measured.  So a mount that has reason to
- * think that others want to publish leaves them the time for that after each generation of its own.
- * The reason: not long ago somebody did.  Who is new has published nothing yet, and finds a gap
- * after every PACE_RUN generations.
+ * take turns: one was starved completely when this was measured.  And of many who try for each
+ * generation all but one work in vain.
  *
- * After a generation of its own a mount leaves a turn to each of its rivals.  Whoever lost a race
- * waits for some turns, drawn from more and more as it loses again, and then reads at once all that
- * was published meanwhile: all read and lose less than if everybody tried for each generation.
+ * So they take turns in the order that the log itself tells to everybody: after a generation of its
+ * own a mount waits until as many different others have published as did between its last two.
+ * While it waits it looks now and then; if nobody publishes for as long as one needs for it,
+ * whoever was to come does not.  Who is new has published nothing yet, and finds a gap after every PACE_RUN
+ * generations of one mount.  Those whose turn it is at the same time draw lots.
  *
  * Pure.  Times are microseconds of one clock.
  */
@@ -22,44 +22,55 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/parse.h"
+
 /* Generations in a row that a mount publishes without leaving a gap. */
 #define PACE_RUN 64
 
-struct pace {
-	bool is_ahead;     /* the newest generation is ours */
-	unsigned rivals;   /* about how many others publish at this time; 0: nobody so far */
-	uint64_t rival_us; /* when one was seen last */
-	uint64_t took_us;  /* how long our last publication took */
-	uint64_t read_us;  /* how long reading a generation of others took last; 0: none read yet */
-	uint64_t ended_us; /* when that ended */
-	unsigned run;      /* generations of ours in a row */
-	unsigned lost;     /* races in a row */
+/* More others than this are taken for so many. */
+#define PACE_OTHERS_MAX 64
+
+/* Times; see lease_timing. */
+struct pace_limits {
+	uint64_t company_us; /* for how long others count after they were last seen */
+	uint64_t most_us;    /* no wait is longer, and no run lasts longer */
 };
 
-/* A generation of ours was published between these times. */
+/* Only pace.c writes the fields but .limits, and the owner reads them; else zero. */
+struct pace {
+	struct pace_limits limits;
+
+	unsigned turns;    /* how many others are taken to publish between two of ours */
+	unsigned n_others; /* how many did since the newest of ours */
+	char others[PACE_OTHERS_MAX][PARSE_ID_BYTES];
+
+	unsigned run; /* generations of ours since the last gap, or since others published */
+	uint64_t run_from_us; /* when the first of them was begun */
+	uint64_t ended_us;    /* when the newest of ours was published */
+	uint64_t rival_us;    /* when a generation of others was seen last; 0: never */
+	uint64_t took_us;     /* how long our last attempt took */
+	uint64_t read_us;     /* how long reading a generation took last; 0: not known */
+	uint64_t turn_us;     /* a turn, whoever's, between our last two; 0: not known */
+	unsigned lost;        /* races in a row */
+	bool has_read;        /* .read_us is of one that was there */
+	bool has_looked;      /* since the last attempt */
+};
+
+/* A generation of ours was published: the attempt was made between these times. */
 void pace_won(struct pace *p, uint64_t from_us, uint64_t to_us);
 
-/* Somebody else was first: the attempt was made between these times. */
+/* Somebody else was first: likewise. */
 void pace_lost(struct pace *p, uint64_t from_us, uint64_t to_us);
 
-/* @n generations of others were read in @us. */
-void pace_read(struct pace *p, unsigned n, uint64_t us);
+/* The end of the log was looked for, and @n generations of others were read, in @us. */
+void pace_looked(struct pace *p, unsigned n, uint64_t us);
 
-/* Generations of @writers others were seen since this was called last. */
-void pace_saw_others(struct pace *p, unsigned writers, uint64_t now_us);
-
-/*
- * How long to wait before running requests that wait to be published.  @company_us: for how long
- * others count after they were last seen; @most_us: never longer.
- */
-uint64_t pace_yield_us(const struct pace *p, uint64_t company_us, uint64_t most_us,
-		       uint64_t now_us);
+/* There is a generation of @writer, another mount: told once or more for each. */
+void pace_saw(struct pace *p, const char *writer, uint64_t now_us);
 
 /*
- * How long to wait before the next attempt after a lost race, and then to read once more what is
- * there; 0: what won was read already, and is most often the newest: try at once.  At most
- * @most_us; @draw is random.
+ * How long to wait before the next look; 0: it is our turn, make an attempt.  @draw is random.
  */
-uint64_t pace_back_off_us(const struct pace *p, uint64_t most_us, uint8_t draw);
+uint64_t pace_wait_us(const struct pace *p, uint64_t now_us, uint8_t draw);
 
 #endif

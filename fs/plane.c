@@ -285,34 +285,50 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static int show_others(struct plane *p)
+/* Whoever has published is no rival for the next generations. */
+static void tell_pace(struct plane *p)
 {
-	pace_saw_others(&p->pace, chain_news_others(&p->chain.news, p->mount_id), now_us());
-	return show(p, 0);
+	const struct chain_news *news = &p->chain.news;
+
+	for (unsigned i = 0; i < news->n; i++) {
+		if (strcmp(news->writers[i], p->mount_id) != 0) {
+			pace_saw(&p->pace, news->writers[i], now_us());
+		}
+	}
 }
 
-/* Follow the chain.  0 or the number of generations applied; -errno. */
-static int follow(struct plane *p)
+/*
+ * Apply what others have published, without showing it.  0: the newest stands already, or the
+ * number of generations applied, and there may be more; -errno.
+ */
+static int look(struct plane *p)
 {
 	uint64_t before_us = now_us();
-	int n = chain_catch_up(&p->chain);
-	int r = n;
+	int r = chain_catch_up(&p->chain);
 
-	if (n > 0) {
-		pace_read(&p->pace, (unsigned)n, now_us() - before_us);
+	if (r >= 0) {
+		pace_looked(&p->pace, (unsigned)r, now_us() - before_us);
 	}
-
-	/* Even after an error part of the way may have been gone. */
-	if (p->chain.generation != p->view->generation) {
-		int shown = show_others(p);
-
-		r = shown < 0 ? shown : n;
-	}
+	tell_pace(p);
 	if (p->chain.damaged) {
 		sync_gate(p);
 		(void)pthread_mutex_lock(&p->lock);
 		p->problem = p->chain.problem;
 		(void)pthread_mutex_unlock(&p->lock);
+	}
+	return r;
+}
+
+/* Follow the chain: look, and show.  As look(). */
+static int follow(struct plane *p)
+{
+	int r = look(p);
+
+	/* Even after an error part of the way may have been gone. */
+	if (p->chain.generation != p->view->generation) {
+		int shown = show(p, 0);
+
+		r = shown < 0 ? shown : r;
 	}
 	note_trouble(p, r < 0 ? r : 0);
 	return r;
@@ -428,10 +444,12 @@ static int send_until_known(struct plane *p, struct chain_attempt *a, enum commi
 	}
 }
 
-/* Publish the open transaction.  1: done; 0: somebody else was first; -errno: it failed. */
-static int publish(struct plane *p, struct chain_attempt *a)
+/*
+ * Publish the transaction that was opened at @from_us.  1: done; 0: somebody else was first;
+ * -errno: it failed.
+ */
+static int publish(struct plane *p, struct chain_attempt *a, uint64_t from_us)
 {
-	uint64_t before_us = now_us();
 	enum commit_verdict verdict;
 	int error = 0;
 	int r = send_until_known(p, a, &verdict, &error);
@@ -445,7 +463,7 @@ static int publish(struct plane *p, struct chain_attempt *a)
 		if (show(p, a->t0_ms) < 0) {
 			sync_gate(p);
 		}
-		pace_won(&p->pace, before_us, now_us());
+		pace_won(&p->pace, from_us, now_us());
 		p->follow_at_ms = clock_boot_ms() + p->view->timing.follow_ms;
 		return 1;
 	}
@@ -453,15 +471,35 @@ static int publish(struct plane *p, struct chain_attempt *a)
 		note_trouble(p, error);
 		return error;
 	}
-	pace_lost(&p->pace, before_us, now_us());
+	pace_lost(&p->pace, from_us, now_us());
+	tell_pace(p);
 	return 0;
 }
 
-static void yield_to_others(const struct plane *p)
+/*
+ * Wait until it is our turn to publish, and take note of what others publish meanwhile.  0 or
+ * -errno.
+ */
+static int await_turn(struct plane *p)
 {
-	const struct lease_timing *t = &p->view->timing;
+	uint64_t end_us = now_us() + p->pace.limits.most_us, at_us;
+	int r = 0;
 
-	pause_us(pace_yield_us(&p->pace, t->others_ms * 1000, t->yield_ms * 1000, now_us()));
+	while (r >= 0 && (at_us = now_us()) < end_us && !must_give_up(p)) {
+		uint64_t wait_us;
+		uint8_t draw = 0;
+
+		(void)getrandom(&draw, sizeof(draw), 0);
+		wait_us = pace_wait_us(&p->pace, at_us, draw);
+		if (wait_us == 0) {
+			return 0;
+		}
+		pause_us(wait_us < end_us - at_us ? wait_us : end_us - at_us);
+		do {
+			r = look(p);
+		} while (r >= CHAIN_CATCH_UP_MAX && !must_give_up(p));
+	}
+	return r < 0 ? r : 0;
 }
 
 /*
@@ -472,6 +510,7 @@ static void yield_to_others(const struct plane *p)
 static int try_batch(struct plane *p, struct batch *b, bool *looked)
 {
 	struct chain_attempt attempt = {0};
+	uint64_t from_us;
 	int r;
 
 	if (p->chain.damaged) {
@@ -484,15 +523,16 @@ static int try_batch(struct plane *p, struct batch *b, bool *looked)
 		}
 	}
 	/*
-	 * What could not be shown for want of memory must be, before anybody is judged by it; and
-	 * by itself, since a later generation's time must not count for its beats.
+	 * What was not shown yet must be, before anybody is judged by it; and by itself, since a
+	 * later generation's time must not count for its beats.
 	 */
 	if (p->view->generation != p->chain.generation) {
-		r = show_others(p);
+		r = show(p, 0);
 		if (r < 0) {
 			return r;
 		}
 	}
+	from_us = now_us();
 	r = index_begin(p->index);
 	if (r < 0) {
 		return r;
@@ -503,7 +543,7 @@ static int try_batch(struct plane *p, struct batch *b, bool *looked)
 		r = chain_prepare(&p->chain, b->always, &attempt);
 	}
 	if (r > 0) {
-		r = publish(p, &attempt);
+		r = publish(p, &attempt, from_us);
 		chain_attempt_done(&attempt);
 		return r;
 	}
@@ -521,31 +561,6 @@ static int try_batch(struct plane *p, struct batch *b, bool *looked)
 		return r < 0 ? r : r == 0;
 	}
 	return r;
-}
-
-/*
- * After a lost race: leave the turn to others, and take note of what they have published.  0 or
- * -errno.
- */
-static int back_off(struct plane *p)
-{
-	uint64_t wait_us;
-	uint8_t draw = 0;
-	int r;
-
-	if (p->pace.lost == 0) {
-		return 0;
-	}
-	(void)getrandom(&draw, sizeof(draw), 0);
-	wait_us = pace_back_off_us(&p->pace, p->view->timing.yield_ms * 1000, draw);
-	if (wait_us == 0 && p->chain.generation != p->view->generation) {
-		return show_others(p);
-	}
-	pause_us(wait_us);
-	do {
-		r = follow(p);
-	} while (r >= CHAIN_CATCH_UP_MAX && !must_give_up(p));
-	return r < 0 ? r : 0;
 }
 
 static void answer_dump(struct plane *p, struct job *j)
@@ -594,7 +609,8 @@ static bool must_sweep_locks(const struct plane *p)
 /* An image that is due is best published now, by whoever came last, while nobody waits for it. */
 static bool image_may_go_ahead(const struct plane *p)
 {
-	return p->pace.is_ahead && chain_image_is_due(&p->chain) && p->trouble == 0;
+	return p->pace.n_others == 0 && p->pace.run > 0 && chain_image_is_due(&p->chain) &&
+	       p->trouble == 0;
 }
 
 static void commit_batch(struct plane *p, struct batch *b)
@@ -604,9 +620,8 @@ static void commit_batch(struct plane *p, struct batch *b)
 
 	b->always = b->always || must_renew_locks(p);
 	b->sweep = must_sweep_locks(p);
-	yield_to_others(p);
 	do {
-		r = back_off(p);
+		r = await_turn(p);
 		if (r == 0) {
 			r = try_batch(p, b, &looked);
 		}
@@ -627,7 +642,7 @@ static void commit_batch(struct plane *p, struct batch *b)
 
 		if (result == 0 && j->req.verb == REQUEST_DUMP) {
 			answer_dump(p, j);
-		} else if (r < 0 && r != -EUCLEAN && must_happen(j->req.verb)) {
+		} else if (r != 0 && result < 0 && result != -EUCLEAN && must_happen(j->req.verb)) {
 			jobs_postpone(&p->jobs, j, clock_boot_ms() + p->view->timing.poll_ms);
 		} else {
 			jobs_finish(&p->jobs, j, result, NULL, 0);
@@ -715,6 +730,10 @@ static int load(struct plane *p, const struct plane_options *o, struct err *rete
 	if (r < 0) {
 		return err_wrap(reterr, r, "reading the index");
 	}
+	p->pace.limits = (struct pace_limits){
+		.company_us = p->view->timing.others_ms * 1000,
+		.most_us = p->view->timing.yield_ms * 1000,
+	};
 	r = check_timing("heartbeat_timeout", o->timeout_ms, p->view->timing.timeout_ms, reterr);
 	return r < 0 ? r : check_timing("poll_period", o->poll_ms, p->view->timing.poll_ms, reterr);
 }

@@ -151,7 +151,8 @@ def the_sweep_spares_what_is_being_published(world):
     """
     share = world.share()
     clocks = two_clocks(world)
-    mounts = [world.mount(share, timeout=TIMEOUT, poll=POLL, options=["images_only"], env=clock.env)
+    # Nobody dies here, and a slow machine may take long for an image.
+    mounts = [world.mount(share, timeout="60s", poll=POLL, options=["images_only"], env=clock.env)
               for clock in clocks]
     end = world.folder / "end"
     workers = [world.worker(beat_all_the_time, mount, f"node{i}", end) for i, mount in enumerate(mounts)]
