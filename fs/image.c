@@ -109,16 +109,16 @@ static const char whole_schema[] =
 	"SELECT group_concat(hex(type) || ' ' || hex(name) || ' ' || hex(tbl_name) || ' ' ||"
 	" hex(sql)) FROM (SELECT * FROM sqlite_schema ORDER BY name)";
 
-/* The same of an index of ours. */
-static int own_schema(char *ret, size_t room)
+/* The same of an index of ours: of @index, or if that is NULL of a new one. */
+static int own_schema(sqlite3 *index, char *ret, size_t room)
 {
 	_cleanup_(db_closep) sqlite3 *db = NULL;
-	int r = db_open(&db);
+	int r = index ? 0 : db_open(&db);
 
-	if (r == 0) {
+	if (r == 0 && !index) {
 		r = schema_create(db);
 	}
-	return r < 0 ? r : db_one_text(db, whole_schema, ret, room);
+	return r < 0 ? r : db_one_text(index ? index : db, whole_schema, ret, room);
 }
 
 /* -EUCLEAN unless @query gives @want. */
@@ -131,10 +131,10 @@ static int expect_text(sqlite3 *db, const char *query, const char *want)
 }
 
 /* Are these our very tables?  Others could carry triggers, views or generated columns. */
-static int check_schema(sqlite3 *db)
+static int check_schema(sqlite3 *db, sqlite3 *index)
 {
 	char own[SCHEMA_TEXT_BYTES];
-	int r = own_schema(own, sizeof(own));
+	int r = own_schema(index, own, sizeof(own));
 
 	return r < 0 ? r : expect_text(db, whole_schema, own);
 }
@@ -181,8 +181,8 @@ static int check_rows(sqlite3 *db)
 	return r;
 }
 
-/* Is this, @n bytes long, an undamaged database with our very tables? */
-static int check_database(sqlite3 *db, size_t n, struct err *reterr)
+/* Is this, @n bytes long, an undamaged database with our very tables?  @index: see own_schema(). */
+static int check_database(sqlite3 *db, sqlite3 *index, size_t n, struct err *reterr)
 {
 	const char *problem = "the image is damaged";
 	struct db_allowance allowance;
@@ -190,7 +190,7 @@ static int check_database(sqlite3 *db, size_t n, struct err *reterr)
 
 	if (r == 0) {
 		problem = "the image has tables that are not ours, or damaged ones";
-		r = check_schema(db);
+		r = check_schema(db, index);
 	}
 	/*
 	 * Before quick_check, which follows pages to any depth, by recursion: a cursor stops at a
@@ -266,9 +266,9 @@ static int open_copy(const void *bytes, size_t n, sqlite3 **ret)
 	return 0;
 }
 
-/* An image as a database of its own, checked. */
-static int open_image(const void *bytes, size_t n, sqlite3 **ret, struct image_head *ret_head,
-		      struct err *reterr)
+/* An image as a database of its own, checked.  @index: one of ours, or NULL. */
+static int open_image(const void *bytes, size_t n, sqlite3 *index, sqlite3 **ret,
+		      struct image_head *ret_head, struct err *reterr)
 {
 	_cleanup_(db_closep) sqlite3 *db = NULL;
 	int r;
@@ -281,7 +281,7 @@ static int open_image(const void *bytes, size_t n, sqlite3 **ret, struct image_h
 		r = open_copy(bytes, n, &db);
 	}
 	if (r == 0) {
-		r = check_database(db, n, reterr);
+		r = check_database(db, index, n, reterr);
 	}
 	if (r < 0) {
 		return r;
@@ -302,7 +302,7 @@ int image_load(sqlite3 *db, const void *bytes, size_t n, struct image_head *ret_
 	_cleanup_(db_closep) sqlite3 *image = NULL;
 	struct image_head head;
 	sqlite3_backup *backup;
-	int r = open_image(bytes, n, &image, &head, reterr);
+	int r = open_image(bytes, n, db, &image, &head, reterr);
 
 	if (r < 0) {
 		return r;
@@ -327,5 +327,5 @@ int image_read_head(const void *bytes, size_t n, struct image_head *ret_head, st
 {
 	_cleanup_(db_closep) sqlite3 *image = NULL;
 
-	return open_image(bytes, n, &image, ret_head, reterr);
+	return open_image(bytes, n, NULL, &image, ret_head, reterr);
 }
