@@ -302,15 +302,15 @@ class Mount(Process):
 
 
 class Node(Process):
-    """holdfast launch, in a folder of its own."""
+    """holdfast launch, in a folder of its own; --persist is auto if the options do not have it."""
 
     def __init__(self, world, mount, name, mode, port, options, env, prefix):
         self.folder = world.folder / name
         self.folder.mkdir(exist_ok=True)
         self.port = port or free_port()
         super().__init__(world, name, [
-            *prefix, HOLDFAST, "launch", "--highAvailability", mode, "--persist", "auto",
-            "--persistenceDir", getattr(mount, "point", mount), "--noGlobalBrooklynProperties",
+            *prefix, HOLDFAST, "launch", *(("--highAvailability", mode) if mode else ()),
+            *(() if "--persist" in options else ("--persist", "auto")), "--persistenceDir", getattr(mount, "point", mount), "--noGlobalBrooklynProperties",
             "--port", self.port, *options], cwd=self.folder, env=env)
 
     def http(self, path, method="GET", user=None):
