@@ -195,7 +195,7 @@ static int load_newest_image(struct chain *c, const struct store_entry *entries,
 /*
  * We have not looked for so long that the names after ours may have been used and collected, and
  * used once more by somebody who slept as well: only the list can be trusted, and what lies behind
- * is loaded anew.
+ * is loaded anew.  Likewise where the index cannot be trusted any more.
  */
 static int relist(struct chain *c)
 {
@@ -211,7 +211,7 @@ static int relist(struct chain *c)
 		damage(c, c->generation, "is gone, though nothing newer took its place");
 		return -EUCLEAN;
 	}
-	if (entries[n - 1].generation > c->generation) {
+	if (entries[n - 1].generation > c->generation || index_is_torn(c->index)) {
 		r = load_newest_image(c, entries, n);
 	}
 	if (r == 0) {
@@ -222,7 +222,7 @@ static int relist(struct chain *c)
 
 bool chain_is_stale(const struct chain *c)
 {
-	return commit_must_relist(c->verified_ms, clock_boot_ms());
+	return index_is_torn(c->index) || commit_must_relist(c->verified_ms, clock_boot_ms());
 }
 
 /* Apply the next generation.  -ENOENT: there is none; -EAGAIN: too long ago to tell, list first. */
@@ -406,27 +406,20 @@ static int is_void(struct chain *c, const struct chain_attempt *a, bool *ret)
 }
 
 /* The name is ours.  Make the index's transaction permanent and stand there. */
-static int settle(struct chain *c, struct chain_attempt *a)
+static void settle(struct chain *c, struct chain_attempt *a)
 {
 	struct store_object o = {
 		.kind = a->kind, .mtime_ms = a->mtime_ms, .n = a->n, .bytes = a->bytes};
-	int r = index_commit(c->index);
 
-	if (r == 0) {
-		stand_at(c, c->generation + 1, &o);
-		note_writer(&c->news, c->mount_id);
-	} else {
-		/* For want of memory; but what is published is published, and read like others'. */
+	/* For want of memory; but what is published is published.  The index is loaded anew. */
+	if (index_commit(c->index) < 0) {
 		index_rollback(c->index);
-		r = take(c, c->generation + 1, &o, c->hash);
 	}
-	if (r < 0) {
-		return r;
-	}
+	stand_at(c, c->generation + 1, &o);
+	note_writer(&c->news, c->mount_id);
 	c->is_durable = true;
 	/* Not later: which of its sendings created it is not known. */
 	c->verified_ms = a->t0_ms;
-	return 0;
 }
 
 static enum commit_verdict ours(struct chain *c, struct chain_attempt *a, int *ret_error)
@@ -446,12 +439,7 @@ static enum commit_verdict ours(struct chain *c, struct chain_attempt *a, int *r
 		index_rollback(c->index);
 		return COMMIT_BEHIND;
 	}
-	/* If it fails, the next chain_catch_up() applies our own generation like anybody's. */
-	r = settle(c, a);
-	if (r < 0) {
-		*ret_error = r;
-		return COMMIT_BEHIND;
-	}
+	settle(c, a);
 	return COMMIT_OURS;
 }
 

@@ -105,7 +105,7 @@ void chain_news_read(struct chain *c);
 
 /*
  * Was the newest generation verified so long ago that chain_catch_up() must come before the next
- * attempt?  See commit_must_relist().
+ * attempt?  See commit_must_relist().  Or cannot the index be trusted any more?
  */
 bool chain_is_stale(const struct chain *c);
 
@@ -134,7 +134,8 @@ void chain_attempt_done(struct chain_attempt *a);
 /*
  * Send the attempt once (again after COMMIT_UNKNOWN: the same bytes, the same t0).
  *
- * COMMIT_OURS: the transaction was committed and the chain stands at the new generation.
+ * COMMIT_OURS: the transaction was committed and the chain stands at the new generation; for want
+ * of memory the index may be torn.
  * COMMIT_THEIRS: it was rolled back, and the chain stands at the generation of whoever was first,
  * if that is valid. COMMIT_BEHIND, COMMIT_FAILED (*ret_error says why): it was rolled back; nothing
  * of it will ever be there.  COMMIT_UNKNOWN (*ret_error): the transaction is still open; send it

@@ -245,7 +245,7 @@ static int open_copy(const void *bytes, size_t n, sqlite3 **ret)
 {
 	_cleanup_(db_closep) sqlite3 *db = NULL;
 	unsigned char *copy;
-	int r = db_open(&db);
+	int rc, r = db_open(&db);
 
 	if (r < 0) {
 		return r;
@@ -256,11 +256,11 @@ static int open_copy(const void *bytes, size_t n, sqlite3 **ret)
 	}
 	memcpy(copy, bytes, n);
 	/* Takes the copy, also when it fails. */
-	r = db_errno(
-		sqlite3_deserialize(db, "main", copy, (sqlite3_int64)n, (sqlite3_int64)n,
-				    SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY));
-	if (r < 0) {
-		return r;
+	rc = sqlite3_deserialize(db, "main", copy, (sqlite3_int64)n, (sqlite3_int64)n,
+				 SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY);
+	if (rc != SQLITE_OK) {
+		/* The bytes are not looked at yet: for want of memory, also if it says ERROR. */
+		return rc == SQLITE_ERROR ? -ENOMEM : db_errno(rc);
 	}
 	*ret = take_ptr(db);
 	return 0;

@@ -115,6 +115,7 @@ struct index {
 	sqlite3 *db;
 	sqlite3_session *session; /* not NULL between begin and commit or rollback */
 	bool is_broken; /* the transaction has what it must not have, or lacks something */
+	bool is_torn;   /* see index_is_torn() */
 	sqlite3_stmt *statements[ST_MAX_];
 	struct apply apply;
 };
@@ -223,11 +224,25 @@ void index_free(struct index *ix)
 	}
 }
 
-/* Want of memory may have kept a transaction from being undone when it should have been. */
+/*
+ * Want of memory may have kept a transaction from being undone when it should have been, or ended
+ * it, or have undone half of it only: SQLite does not tell which.
+ */
 static int end_transaction(struct index *ix)
 {
+	bool was_ended = ix->session && sqlite3_get_autocommit(ix->db);
+	int r;
+
 	end_session(ix);
-	return sqlite3_get_autocommit(ix->db) ? 0 : run(ix, ST_ROLLBACK, NULL, NULL);
+	r = sqlite3_get_autocommit(ix->db) ? 0 : run(ix, ST_ROLLBACK, NULL, NULL);
+	ix->is_torn = ix->is_torn || ix->is_broken || was_ended || r < 0;
+	ix->is_broken = false;
+	return r;
+}
+
+bool index_is_torn(const struct index *ix)
+{
+	return ix->is_torn;
 }
 
 int index_begin(struct index *ix)
@@ -287,8 +302,12 @@ int index_changes(struct index *ix, void **ret_bytes, size_t *ret_n)
 
 int index_commit(struct index *ix)
 {
+	int r;
+
 	end_session(ix);
-	return run(ix, ST_COMMIT, NULL, NULL);
+	r = run(ix, ST_COMMIT, NULL, NULL);
+	ix->is_torn = ix->is_torn || r < 0;
+	return r;
 }
 
 void index_rollback(struct index *ix)
@@ -342,6 +361,7 @@ int index_apply(struct index *ix, const void *patch, size_t n)
 		r = run(ix, ST_COMMIT, NULL, NULL);
 	}
 	if (r < 0) {
+		ix->is_torn = ix->is_torn || r == -ENOMEM;
 		index_rollback(ix);
 	}
 	return r;
@@ -366,7 +386,11 @@ int index_from_image(struct index *ix, const void *bytes, size_t n, struct image
 
 	assert(!ix->session);
 	r = end_transaction(ix);
-	return r < 0 ? r : image_load(ix->db, bytes, n, ret_head, reterr);
+	if (r == 0) {
+		r = image_load(ix->db, bytes, n, ret_head, reterr);
+	}
+	ix->is_torn = ix->is_torn && r < 0;
+	return r;
 }
 
 int index_plane_get(struct index *ix, const char *key, uint64_t *ret_value)

@@ -49,6 +49,12 @@ int index_changes(struct index *ix, void **ret_bytes, size_t *ret_n);
 int index_commit(struct index *ix);
 void index_rollback(struct index *ix);
 
+/*
+ * Has want of memory left parts of a transaction that was to be undone, or may it have?  Then
+ * nothing that is read here can be trusted until index_from_image().
+ */
+bool index_is_torn(const struct index *ix);
+
 int index_savepoint(struct index *ix);
 int index_savepoint_release(struct index *ix);
 void index_savepoint_rollback(struct index *ix);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/pace.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* What reading a generation costs, in publications, as long as that is not known. */
@@ -66,7 +65,7 @@ void pace_looked(struct pace *p, unsigned n, uint64_t us)
 	}
 }
 
-void pace_saw(struct pace *p, const char *writer, uint64_t now_us)
+void pace_saw(struct pace *p, const char writer[PARSE_ID_BYTES], uint64_t now_us)
 {
 	p->rival_us = now_us;
 	for (unsigned i = 0; i < p->n_others; i++) {
@@ -75,7 +74,7 @@ void pace_saw(struct pace *p, const char *writer, uint64_t now_us)
 		}
 	}
 	if (p->n_others < PACE_OTHERS_MAX) {
-		(void)snprintf(p->others[p->n_others++], PARSE_ID_BYTES, "%s", writer);
+		memccpy(p->others[p->n_others++], writer, '\0', PARSE_ID_BYTES);
 	}
 }
 

@@ -11,8 +11,9 @@
  * So they take turns in the order that the log itself tells to everybody: after a generation of its
  * own a mount waits until as many different others have published as did between its last two.
  * While it waits it looks now and then; if nobody publishes for as long as one needs for it,
- * whoever was to come does not.  Who is new has published nothing yet, and finds a gap after every PACE_RUN
- * generations of one mount.  Those whose turn it is at the same time draw lots.
+ * whoever was to come does not.  Who is new has published nothing yet, and finds a gap after every
+ * PACE_RUN generations of one mount, sooner if they take long.  Those whose turn it is at the same
+ * time draw lots.
  *
  * Pure.  Times are microseconds of one clock.
  */
@@ -66,7 +67,7 @@ void pace_lost(struct pace *p, uint64_t from_us, uint64_t to_us);
 void pace_looked(struct pace *p, unsigned n, uint64_t us);
 
 /* There is a generation of @writer, another mount: told once or more for each. */
-void pace_saw(struct pace *p, const char *writer, uint64_t now_us);
+void pace_saw(struct pace *p, const char writer[PARSE_ID_BYTES], uint64_t now_us);
 
 /*
  * How long to wait before the next look; 0: it is our turn, make an attempt.  @draw is random.

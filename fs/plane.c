@@ -261,7 +261,7 @@ static int show(struct plane *p, uint64_t t0_ms)
 		.news = &p->chain.news,
 	};
 	struct view *old = p->view, *next;
-	int r = view_new(p->index, old, &head, &next);
+	int r = index_is_torn(p->index) ? -ENOMEM : view_new(p->index, old, &head, &next);
 
 	if (r < 0) {
 		return r;
@@ -324,8 +324,11 @@ static int follow(struct plane *p)
 {
 	int r = look(p);
 
-	/* Even after an error part of the way may have been gone. */
-	if (p->chain.generation != p->view->generation) {
+	/*
+	 * Even after an error part of the way may have been gone.  Not back, though: what is loaded
+	 * anew begins with an older image.
+	 */
+	if (p->chain.generation > p->view->generation) {
 		int shown = show(p, 0);
 
 		r = shown < 0 ? shown : r;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fs/jsonmem.h"
 
 static bool is_status(const char *text)
 {
@@ -28,15 +29,16 @@ int record_check(const char *text, size_t n, const char *id, char ret_status[IND
 {
 	json_auto_t *record = NULL;
 	const char *node_id, *status;
-	json_error_t error;
+	unsigned refused;
 
 	/* Behind a number jansson overlooks a NUL; the index, and whoever reads there, do not. */
 	if (n > RECORD_MAX_BYTES || (n > 0 && memchr(text, '\0', n))) {
 		return -EINVAL;
 	}
-	record = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-	if (!record) {
-		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
+	refused = jsonmem_refused();
+	record = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	if (jsonmem_refused() != refused) {
+		return -ENOMEM;
 	}
 	node_id = json_string_value(json_object_get(record, "nodeId"));
 	status = json_string_value(json_object_get(record, "status"));
@@ -60,24 +62,23 @@ enum lease_claim_of_record record_says(const char *status)
 
 int record_with_status(const char *text, const char *status, char **ret_text)
 {
+	unsigned refused = jsonmem_refused();
 	json_auto_t *record = json_loads(text, 0, NULL);
 	_cleanup_free_ char *out = NULL;
 
 	if (!json_is_object(record)) {
-		return -EINVAL;
+		return jsonmem_refused() != refused ? -ENOMEM : -EINVAL;
 	}
-	if (json_object_set_new(record, "status", json_string(status)) < 0) {
-		return -ENOMEM;
-	}
+	(void)json_object_set_new(record, "status", json_string(status));
 	out = json_dumps(record, JSON_COMPACT);
 	if (out && strlen(out) > RECORD_MAX_BYTES) {
 		json_auto_t *least = json_pack("{s:O?, s:s}", "nodeId",
 					       json_object_get(record, "nodeId"), "status", status);
 
 		free(out);
-		out = least ? json_dumps(least, JSON_COMPACT) : NULL;
+		out = json_dumps(least, JSON_COMPACT);
 	}
-	if (!out) {
+	if (!out || jsonmem_refused() != refused) {
 		return -ENOMEM;
 	}
 	*ret_text = take_ptr(out);

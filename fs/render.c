@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "fs/jsonmem.h"
 #include "fs/lease.h"
 #include "fs/record.h"
 
@@ -107,6 +108,7 @@ char *render_lock(const struct view *v, const char *name)
 char *render_plane(struct plane *p, const struct view *v)
 {
 	uint64_t now_ms = clock_boot_ms();
+	unsigned refused = jsonmem_refused();
 	json_t *nodes = json_object();
 	struct err problem;
 	json_t *all;
@@ -125,5 +127,10 @@ char *render_plane(struct plane *p, const struct view *v)
 			render_leases(v, now_ms), "nodes", nodes);
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
 	json_decref(all);
+	/* Who reads it must not take a node that is missing for one that is gone. */
+	if (jsonmem_refused() != refused) {
+		free(text);
+		return NULL;
+	}
 	return text;
 }

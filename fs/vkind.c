@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "fs/jsonmem.h"
 #include "fs/lease.h"
 #include "fs/record.h"
 #include "fs/render.h"
@@ -146,11 +147,15 @@ static bool is_line(const char *text, size_t room)
 /* {"nodeId", "reason", "user"}: all of them texts, and only the reason may be empty. */
 static int fence_request(const char *name, const char *text, size_t n, struct request *ret)
 {
+	unsigned refused = jsonmem_refused();
 	json_auto_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 	struct request q = {.verb = REQUEST_FENCE};
 	const char *node, *reason, *user;
 
 	(void)name;
+	if (jsonmem_refused() != refused) {
+		return -ENOMEM;
+	}
 	if (json_unpack(root, "{s:s, s:s, s:s}", "nodeId", &node, "reason", &reason, "user",
 			&user) < 0) {
 		return -EINVAL;

@@ -5,37 +5,69 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+#include <zlib.h>
+
+#include "tests/unit/unit.h"
 
 struct statfs;
 
-static _Thread_local struct {
+static _Thread_local bool counts;
+
+/* Of one of the threads that count at a time. */
+static struct {
 	bool armed;
-	bool reached;
-	struct fault fault;
-	const char *call;
+	struct fault fault; /* counted down */
+	struct fault whole; /* as it was given */
+	const char *scenario;
+	const char *call; /* the first that failed; NULL: none */
 } state;
 
-void fault_arm(const struct fault *f)
+void fault_join(void)
 {
-	state.fault = *f;
-	state.armed = true;
-	state.reached = false;
+	counts = true;
 }
 
-bool fault_disarm(const char **ret_call)
+void fault_arm(const char *scenario, const struct fault *f)
+{
+	counts = true;
+	state.fault = *f;
+	state.whole = *f;
+	state.scenario = scenario;
+	state.call = NULL;
+	state.armed = true;
+}
+
+bool fault_disarm(void)
 {
 	state.armed = false;
-	if (state.reached) {
-		*ret_call = state.call;
-	}
-	return state.reached;
+	return state.call != NULL;
+}
+
+const char *fault_call(void)
+{
+	return state.call;
+}
+
+int fault_print(void **cmocka_state)
+{
+	static const char *const how[] = {
+		[FAULT_REFUSE] = "refused", [FAULT_DENY] = "denied", [FAULT_SHORT] = "short"};
+
+	(void)cmocka_state;
+	print_message("last: %s, %s() no. %u and %u more, %s %s\n", state.scenario,
+		      state.call ? state.call : "none", state.whole.nth, state.whole.more,
+		      how[state.whole.how],
+		      state.whole.error ? strerrorname_np(state.whole.error) : "");
+	return 0;
 }
 
 /* What can become of a call, besides that it is refused: faults of the other kinds pass it by. */
@@ -66,12 +98,15 @@ static bool may_be(enum nature nature, const struct fault *f)
 /* Is it this call's turn? */
 static bool trips(enum nature nature, const char *call)
 {
-	if (!state.armed || !may_be(nature, &state.fault) || state.fault.nth-- != 0) {
+	if (!counts || !state.armed || !may_be(nature, &state.fault)) {
 		return false;
 	}
-	state.armed = false;
-	state.reached = true;
-	state.call = call;
+	if (state.fault.nth > 0) {
+		state.fault.nth--;
+		return false;
+	}
+	state.call = state.call ? state.call : call;
+	state.armed = state.fault.more-- > 0;
 	return true;
 }
 
@@ -281,6 +316,42 @@ WRAP(char *, strdup, const char *text)
 	return refuses("strdup") ? NULL : __real_strdup(text);
 }
 
+/* What the C library allocates for such a stream is not seen here, but that it could not is. */
+WRAP(FILE *, open_memstream, char **text, size_t *n)
+{
+	return refuses("open_memstream") ? NULL : __real_open_memstream(text, n);
+}
+
+WRAP(int, fclose, FILE *f)
+{
+	bool fails = refuses("fclose");
+	int r = __real_fclose(f);
+
+	return fails ? EOF : r;
+}
+
+/* Likewise zlib. */
+WRAP(int, compress2, Bytef *to, uLongf *n_to, const Bytef *from, uLong n, int level)
+{
+	return refuses("compress2") ? Z_MEM_ERROR : __real_compress2(to, n_to, from, n, level);
+}
+
+WRAP(int, inflateInit_, z_stream *z, const char *version, int size)
+{
+	return refuses("inflateInit") ? Z_MEM_ERROR : __real_inflateInit_(z, version, size);
+}
+
+WRAP(int, inflate, z_stream *z, int flush)
+{
+	return refuses("inflate") ? Z_MEM_ERROR : __real_inflate(z, flush);
+}
+
+WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+     void *arg)
+{
+	return refuses("pthread_create") ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
+}
+
 static sqlite3_mem_methods sqlite_own;
 
 static void *sqlite_malloc(int n)
@@ -296,8 +367,10 @@ static void *sqlite_realloc(void *p, int n)
 void fault_watch_sqlite(void)
 {
 	sqlite3_mem_methods watched;
-	int rc = sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_own);
+	int rc = sqlite3_shutdown();
 
+	assert(rc == SQLITE_OK);
+	rc = sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_own);
 	assert(rc == SQLITE_OK);
 	watched = sqlite_own;
 	watched.xMalloc = sqlite_malloc;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes one call of the code under test fail: a system call on files, or an allocation, SQLite's
- * included.
+ * Makes one call of the code under test fail, or some in a row: system calls on files, or
+ * allocations, those of SQLite, jansson and zlib included.
  *
- *	fault_watch_sqlite();		first of all
- *	fault_arm(&(struct fault){.nth = 3, .kind = FAULT_CALL, .how = FAULT_REFUSE, .error = EIO});
+ *	fault_watch_sqlite();
+ *	fault_arm("loading", &(struct fault){.nth = 3, .kind = FAULT_CALL, .error = EIO});
  *	...
- *	if (!fault_disarm(&what)) …	there were fewer calls than that
+ *	if (!fault_disarm()) …	there were fewer calls than that
  *
- * The program is linked with --wrap for each call of fault.c, see tests/unit/meson.build.  Only
- * calls of the thread that armed it count.
+ * The program is linked with --wrap for each call of fault.c, see tests/unit/meson.build.  Calls
+ * of the thread that armed it count, and those of threads that joined.
  */
 #ifndef TESTS_LIB_FAULT_H
 #define TESTS_LIB_FAULT_H
@@ -29,17 +29,28 @@ enum fault_how {
 
 struct fault {
 	enum fault_kind kind;
-	unsigned nth; /* of those that count, from 0 */
+	unsigned nth;  /* of those that count, from 0 */
+	unsigned more; /* so many fail after it */
 	enum fault_how how;
 	int error;
 };
 
-void fault_arm(const struct fault *f);
+/* @scenario is for fault_print(), and stays the caller's. */
+void fault_arm(const char *scenario, const struct fault *f);
 
-/* Was it reached?  Then *ret_call names the function. */
-bool fault_disarm(const char **ret_call);
+/* Calls of this thread count as well.  It runs only while all others that count wait for it. */
+void fault_join(void);
 
-/* Count SQLite's allocations too, small ones included.  Before any other call of SQLite. */
+/* Was it reached? */
+bool fault_disarm(void);
+
+/* The first call that failed since fault_arm(), or NULL. */
+const char *fault_call(void);
+
+/* A teardown of cmocka's: print where a test that fails has come to. */
+int fault_print(void **cmocka_state);
+
+/* Count SQLite's allocations too, small ones included.  No database is open. */
 void fault_watch_sqlite(void);
 
 /* Bytes that SQLite has not given back. */

@@ -11,59 +11,17 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "fs/chain.h"
+#include "tests/lib/mount.h"
 #include "tests/lib/recorder.h"
-#include "tests/lib/scratch.h"
 #include "tests/unit/unit.h"
 
-static const struct chain_birth birth = {.timeout_ms = 5000, .poll_ms = 1000};
-
-static uint64_t now_ms; /* CLOCK_BOOTTIME; ours, see ld(1) --wrap */
-
-uint64_t __wrap_clock_boot_ms(void);
-
-uint64_t __wrap_clock_boot_ms(void)
-{
-	return now_ms;
-}
-
-struct mount {
-	char id[PARSE_ID_BYTES];
-	struct store *store;
-	struct index *index;
-	struct chain chain;
-};
-
-static void mount_close(struct mount *m)
-{
-	index_free(m->index);
-	store_close(m->store);
-	*m = (struct mount){0};
-}
-
-static void mount_open(struct mount *m, const struct scratch *s, const char *id)
+static void open_mount(struct mount *m, const struct scratch *s, const char *id)
 {
 	struct err err = {{0}};
 
-	*m = (struct mount){0};
-	(void)snprintf(m->id, sizeof(m->id), "%s", id);
-	if (store_open(s->fd, id, false, &m->store, &err) < 0) {
+	if (mount_open(m, s, id, false, &err) < 0) {
 		fail_msg("%s", err.text);
 	}
-	assert_ok(index_new(&m->index));
-	if (chain_load(&m->chain, m->store, m->index, id, &birth, &err) < 0) {
-		fail_msg("%s", err.text);
-	}
-}
-
-static void follow(struct mount *m)
-{
-	int r;
-
-	do {
-		r = chain_catch_up(&m->chain);
-		assert_ok(r);
-	} while (r > 0);
 }
 
 /* Send a beat of @node, in a record of @n bytes, once. */
@@ -94,7 +52,7 @@ static enum commit_verdict send_beat(struct mount *m, const char *node, size_t n
 static void acknowledged_beat(struct mount *m, size_t n)
 {
 	if (chain_is_stale(&m->chain)) {
-		follow(m);
+		assert_ok(mount_follow(m));
 	}
 	assert_int_equal(send_beat(m, ACKNOWLEDGED, n), COMMIT_OURS);
 	recorder_acknowledge();
@@ -120,7 +78,7 @@ static bool start_after(size_t step, enum recorder_luck luck, unsigned nth,
 	assert_ok(scratch_set_up(&own));
 	is_one = recorder_rebuild(step, luck, nth, content, ((struct scratch *)own)->fd);
 	if (is_one) {
-		mount_open(&m, own, "after");
+		open_mount(&m, own, "after");
 		if (beats_of(&m) < recorder_acknowledged(step)) {
 			fail_msg("cut before step %zu, luck %d, no. %u, content %d: %d beats of %u",
 				 step, (int)luck, nth, (int)content, (int)beats_of(&m),
@@ -163,7 +121,7 @@ static int set_up(void **state)
 {
 	int r = scratch_set_up(state);
 
-	now_ms = 1000000;
+	mount_now_ms = MOUNT_NOW_MS;
 	if (r == 0) {
 		recorder_start(((struct scratch *)*state)->path);
 	}
@@ -180,7 +138,7 @@ static void a_new_plane_with_links_and_images(void **state)
 {
 	struct mount a;
 
-	mount_open(&a, *state, "a");
+	open_mount(&a, *state, "a");
 	acknowledged_beat(&a, SHORT);
 	acknowledged_beat(&a, LONG);
 	acknowledged_beat(&a, SHORT);
@@ -206,7 +164,7 @@ static void whoever_finds_a_plane_makes_it_durable(void **state)
 
 	recorder_on_sync(STORE_DIRECTORY, die, NULL);
 	assert_true(store_open(s->fd, "dead", false, &dead, NULL) < 0);
-	mount_open(&b, s, "b");
+	open_mount(&b, s, "b");
 	acknowledged_beat(&b, SHORT);
 	acknowledged_beat(&b, SHORT);
 	mount_close(&b);
@@ -223,7 +181,7 @@ static int others_go_on(void *ctx)
 {
 	const struct race *race = ctx;
 
-	follow(race->other);
+	assert_ok(mount_follow(race->other));
 	acknowledged_beat(race->other, race->n);
 	return 0;
 }
@@ -239,13 +197,13 @@ static void what_is_built_on_others_leaves_no_hole(void **state)
 
 		assert_ok(scratch_set_up(&own));
 		recorder_start(((struct scratch *)own)->path);
-		mount_open(&a, own, "a");
-		mount_open(&b, own, "b");
+		open_mount(&a, own, "a");
+		open_mount(&b, own, "b");
 		acknowledged_beat(&a, SHORT);
 		race.other = &b;
 		recorder_on_sync("gen", others_go_on, &race);
 		assert_int_equal(send_beat(&a, "a", lengths[i % 2]), COMMIT_OURS);
-		follow(&a);
+		assert_ok(mount_follow(&a));
 		acknowledged_beat(&a, SHORT);
 		mount_close(&a);
 		mount_close(&b);
@@ -260,7 +218,7 @@ static void a_name_whose_sync_failed_is_synced_before_it_is_acknowledged(void **
 {
 	struct mount a;
 
-	mount_open(&a, *state, "a");
+	open_mount(&a, *state, "a");
 	acknowledged_beat(&a, SHORT);
 	for (int i = 0; i < 2; i++) {
 		recorder_on_sync("gen", die, NULL);
@@ -283,17 +241,17 @@ static void nothing_is_collected_before_what_replaces_it_is_durable(void **state
 	struct chain_old old;
 	struct mount a, b;
 
-	mount_open(&a, *state, "a");
+	open_mount(&a, *state, "a");
 	acknowledged_beat(&a, SHORT);
 	acknowledged_beat(&a, LONG);
-	mount_open(&b, *state, "b");
-	now_ms += COMMIT_KEEP_MS + 1;
-	follow(&a);
+	open_mount(&b, *state, "b");
+	mount_now_ms += COMMIT_KEEP_MS + 1;
+	assert_ok(mount_follow(&a));
 	recorder_on_sync("gen", die_again, NULL);
 	assert_int_equal(send_beat(&a, "a", LONG), COMMIT_UNKNOWN);
 	mount_close(&a);
-	follow(&b);
-	old = chain_old(&b.chain, now_ms);
+	assert_ok(mount_follow(&b));
+	old = chain_old(&b.chain, mount_now_ms);
 	assert_true(old.from < old.to);
 	while (old.from < old.to) {
 		chain_collect(b.store, &old);
