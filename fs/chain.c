@@ -37,7 +37,7 @@ bool chain_news_has(const struct chain_news *news, const char *mount_id)
 	return news->any;
 }
 
-void chain_news_read(struct chain *c)
+void chain_news_clear(struct chain *c)
 {
 	c->news.any = false;
 	c->news.n = 0;
@@ -57,7 +57,9 @@ static void note_writer(struct chain_news *news, const char *mount_id)
 
 static void note_kept(struct chain *c, uint64_t generation, uint64_t now_ms)
 {
-	if (c->n_kept > 0 && now_ms - c->kept[c->n_kept - 1].seen_ms < CHAIN_KEPT_APART_MS) {
+	/* What is loaded anew may begin with one that is known. */
+	if (c->n_kept > 0 && (generation <= c->kept[c->n_kept - 1].generation ||
+			      now_ms - c->kept[c->n_kept - 1].seen_ms < CHAIN_KEPT_APART_MS)) {
 		return;
 	}
 	if (c->n_kept == CHAIN_KEPT) {

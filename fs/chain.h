@@ -37,7 +37,7 @@ struct chain_kept {
 	uint64_t seen_ms;
 };
 
-/* Who wrote the generations that were applied since chain_news_read(). */
+/* Who wrote the generations that were applied since chain_news_clear(). */
 #define CHAIN_NEWS_MAX 64
 struct chain_news {
 	bool any; /* more than is listed: it may have been anybody */
@@ -101,7 +101,7 @@ int chain_apply(struct index *ix, uint64_t generation, const struct store_object
 int chain_catch_up(struct chain *c);
 
 /* The owner has taken note of .news. */
-void chain_news_read(struct chain *c);
+void chain_news_clear(struct chain *c);
 
 /*
  * Was the newest generation verified so long ago that chain_catch_up() must come before the next

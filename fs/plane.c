@@ -45,7 +45,8 @@ struct plane {
 	/* Plane thread only, once it runs. */
 	struct chain chain;
 	uint64_t follow_at_ms;
-	int trouble; /* the last error that was logged; 0: all is well */
+	int trouble;           /* the last error that was logged; 0: all is well */
+	bool publishing_fails; /* the last attempt did: that reading works is no end of trouble */
 	struct pace pace;
 	int64_t swept_ms; /* by the server's clock: when old staging files were last looked for */
 
@@ -269,7 +270,7 @@ static int show(struct plane *p, uint64_t t0_ms)
 	(void)pthread_mutex_lock(&p->lock);
 	p->view = next;
 	(void)pthread_mutex_unlock(&p->lock);
-	chain_news_read(&p->chain);
+	chain_news_clear(&p->chain);
 	sync_gate(p);
 	view_unref(old);
 	tell_watcher(p);
@@ -309,7 +310,9 @@ static int look(struct plane *p)
 	if (r >= 0) {
 		pace_looked(&p->pace, (unsigned)r, now_us() - before_us);
 	}
-	tell_pace(p);
+	if (r > 0) {
+		tell_pace(p);
+	}
 	if (p->chain.damaged) {
 		sync_gate(p);
 		(void)pthread_mutex_lock(&p->lock);
@@ -333,7 +336,9 @@ static int follow(struct plane *p)
 
 		r = shown < 0 ? shown : r;
 	}
-	note_trouble(p, r < 0 ? r : 0);
+	if (r < 0 || !p->publishing_fails) {
+		note_trouble(p, r < 0 ? r : 0);
+	}
 	return r;
 }
 
@@ -409,16 +414,17 @@ static bool is_wanted(struct plane *p, const struct batch *b)
 }
 
 /*
- * Does the open transaction take `master` away from this mount, or grant it under another epoch,
- * before its deadline?  Then nobody new comes in and those inside finish before it is published.
- * show() or sync_gate() opens the gate again if it was not given up after all.
+ * Does the open transaction take `master` away from this mount, or grant it under another epoch?
+ * Then nobody new comes in and those inside finish before it is published, also those that are
+ * late: the margin after the deadline is for them.  show() or sync_gate() opens the gate again if
+ * it was not given up after all.
  */
 static int shut_if_given_up(struct plane *p)
 {
 	struct index_lease before = view_lease(p->view, LEASE_MASTER), after;
 	int r = index_lease_get(p->index, LEASE_MASTER, &after);
 
-	if (r == 0 && gate_is_open(&p->gate) &&
+	if (r == 0 && view_lease_end_ms(p->view, LEASE_MASTER) != 0 &&
 	    (strcmp(before.holder, after.holder) != 0 || before.epoch != after.epoch)) {
 		gate_shut(&p->gate, p->view->timing.margin_ms);
 	}
@@ -434,6 +440,7 @@ static int send_until_known(struct plane *p, struct chain_attempt *a, enum commi
 
 	for (;;) {
 		*ret = chain_send(&p->chain, a, ret_error);
+		p->publishing_fails = *ret == COMMIT_UNKNOWN || *ret == COMMIT_FAILED;
 		if (*ret != COMMIT_UNKNOWN) {
 			return 0;
 		}
@@ -616,6 +623,26 @@ static bool image_may_go_ahead(const struct plane *p)
 	       p->trouble == 0;
 }
 
+/*
+ * What to answer where the share's error kept a batch from being published.  Those that mean
+ * something else as an answer of request_run() must not be taken for it.
+ */
+static int answer_of_trouble(int error)
+{
+	switch (error) {
+	case -EACCES:
+	case -EPERM:
+	case -ESTALE:
+	case -EBUSY:
+	case -EAGAIN:
+	case -ENOENT:
+	case -EINVAL:
+		return -EIO;
+	default:
+		return error;
+	}
+}
+
 static void commit_batch(struct plane *p, struct batch *b)
 {
 	bool looked = false;
@@ -641,7 +668,7 @@ static void commit_batch(struct plane *p, struct batch *b)
 	}
 	for (unsigned i = 0; i < b->n; i++) {
 		struct job *j = b->jobs[i];
-		int result = r > 0 ? j->result : r == 0 ? -ECANCELED : r;
+		int result = r > 0 ? j->result : r == 0 ? -ECANCELED : answer_of_trouble(r);
 
 		if (result == 0 && j->req.verb == REQUEST_DUMP) {
 			answer_dump(p, j);
@@ -733,6 +760,7 @@ static int load(struct plane *p, const struct plane_options *o, struct err *rete
 	if (r < 0) {
 		return err_wrap(reterr, r, "reading the index");
 	}
+	chain_news_clear(&p->chain);
 	p->pace.limits = (struct pace_limits){
 		.company_us = p->view->timing.others_ms * 1000,
 		.most_us = p->view->timing.yield_ms * 1000,

@@ -3,10 +3,10 @@
  * The plane as this mount lives in it: one thread owns the index, runs the requests of all others
  * in group commits, follows what other mounts publish, and sets the gate.
  *
- * Threads: the *plane thread* (index, chain, store), the *timekeeper* (answers requests that got no
- * outcome in time) and the *collector* (deletes old generations and
- * the staging files of mounts that died).  Any of them may hang on a share
- * that does not answer; the views, the gate and the time limits go on.
+ * Threads: the *plane thread* (index, chain, store) and the *collector* (deletes old generations
+ * and the staging files of mounts that died) may hang on a share that does not answer.  The views,
+ * the gate and the time limits go on: the *timekeeper* (fs/jobs) answers requests that got no
+ * outcome in time, and never touches the share.
  */
 #ifndef FS_PLANE_H
 #define FS_PLANE_H

@@ -580,9 +580,14 @@ static int lock(struct index *ix, const struct request_facts *facts, const struc
 	if (r < 0) {
 		return r;
 	}
+	/* A batch that was published is run again where its generation was collected since. */
+	own = find_own(all, facts, req->owner);
+	if (own) {
+		r = index_lock_delete(ix, own->seq);
+	}
 	/* flock(2): a conversion lets go of the old lock, and asks at the end of the queue. */
 	own = find_own(all, facts, req->previous);
-	if (own) {
+	if (r == 0 && own) {
 		r = index_lock_delete(ix, own->seq);
 	}
 	if (r == 0) {
@@ -615,10 +620,13 @@ static int unlock(struct index *ix, const struct request_facts *facts, const str
 	return r < 0 ? r : settle_queue(ix, facts, req->name, NULL);
 }
 
+/* A mount with more nodes than this is dealt with in several requests. */
+#define NODES_AT_ONCE 256
+
 struct nodes_of {
 	const char *mount;
 	size_t n;
-	char list[REQUEST_LEASES_MAX][PARSE_ID_BYTES];
+	char list[NODES_AT_ONCE][PARSE_ID_BYTES];
 	bool is_more;
 };
 
@@ -630,7 +638,7 @@ static int collect_node(void *ctx, const char *id, const struct index_node *node
 	(void)record;
 	(void)n;
 	if (strcmp(node->mount, w->mount) == 0 && record_says(node->status) != LEASE_RECORD_OVER) {
-		w->is_more = w->n == REQUEST_LEASES_MAX;
+		w->is_more = w->n == NODES_AT_ONCE;
 		if (!w->is_more) {
 			(void)snprintf(w->list[w->n++], PARSE_ID_BYTES, "%s", id);
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shared log of generations, as few verbs: create if absent, get, list, delete.
+ * The shared log of generations, as few verbs: create if absent, get, list, delete; and what a
+ * directory needs besides: refresh, sync, sweep.
  *
  * Implemented over a directory (local or NFS):
  *

@@ -225,6 +225,13 @@ def expect_new_election(scene, epoch):
     expect("its lease expired" in scene.master.log_text(), "the master that slept stood back")
 
 
+def stands_still(scene):
+    """One beat may have been on its way."""
+    beat = scene.beat()
+    time.sleep(seconds(POLL))
+    return scene.beat() == beat
+
+
 @check
 def the_first_write_after_a_sleep_is_refused(world):
     clocks = two_clocks(world)
@@ -237,9 +244,7 @@ def the_first_write_after_a_sleep_is_refused(world):
     scene.writer.end()
     # Nothing renews the lease while the mount is asked.
     scene.master.signal(signal.SIGSTOP)
-    beat = scene.beat()
-    time.sleep(seconds(POLL))
-    expect_equal(scene.beat(), beat, "beat of a daemon that is stopped")
+    wait_until(lambda: stands_still(scene), PATIENCE_S, "the beat of a daemon that is stopped stands still")
     os.pwrite(opened, b"In time", 0)
 
     clocks[0].sleep(DAY_S)

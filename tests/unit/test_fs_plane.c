@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +21,11 @@
 #include "tests/unit/unit.h"
 
 /* Short, to see timeouts pass; and long, where none should. */
-#define SHORT_MS 500
-#define LONG_MS  20000
-#define POLL_MS  20
-#define LIMIT_MS 10000 /* nothing here takes that long unless it hangs */
+#define SHORT_MS  500
+#define MIDDLE_MS 3000
+#define LONG_MS   20000
+#define POLL_MS   20
+#define LIMIT_MS  10000 /* nothing here takes that long unless it hangs */
 
 static struct {
 	pthread_mutex_t lock;
@@ -43,8 +45,14 @@ static bool hangs_locked(const char *target)
 	return n > 0 && strncmp(target, "1.", 2) == 0 && strncmp(target + 2, hang.mount_id, n) == 0;
 }
 
+static atomic_int refusal; /* errno of all that would be created; 0: none */
+
 int __wrap_symlinkat(const char *target, int dir, const char *name)
 {
+	if (refusal != 0) {
+		errno = refusal;
+		return -1;
+	}
 	(void)pthread_mutex_lock(&hang.lock);
 	while (hangs_locked(target)) {
 		hang.hanging = 1;
@@ -380,6 +388,73 @@ static void a_refused_claim_leaves_the_gate_open(void **state)
 	plane_close(p);
 }
 
+/* Also when the deadline is over: the margin is for those who are late. */
+static void a_lease_that_is_given_up_late_waits_for_those_inside(void **state)
+{
+	struct plane *p = open_plane(*state, MIDDLE_MS);
+	struct request death = about(REQUEST_NODE_DIED, "a");
+	struct answer died = ANSWER;
+	struct gate_pass pass;
+	struct view *v;
+	uint64_t free_ms;
+
+	wait_until(became_master(p, "a"));
+	assert_ok(gate_enter(plane_gate(p), &pass));
+	wait_until(!may_write(p));
+	v = plane_view(p);
+	free_ms = view_lease_end_ms(v, LEASE_MASTER) + v->timing.margin_ms;
+	view_unref(v);
+	assert_ok(plane_submit(p, &death, on_answer, &died));
+	assert_ok(wait_for(&died));
+	assert_true(clock_boot_ms() >= free_ms);
+	assert_errno(gate_leave(plane_gate(p), &pass), EIO);
+	plane_close(p);
+}
+
+/* EPERM of a claim means that it is not this mount's node, not that the share refuses. */
+static void errors_of_the_share_are_no_verdicts(void **state)
+{
+	static const int refusals[] = {EPERM, EACCES};
+	struct plane *p = open_plane(*state, LONG_MS);
+
+	assert_ok(write_record(p, "a", "STANDBY"));
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		refusal = refusals[i];
+		assert_errno(claim(p, "a"), EIO);
+		assert_errno(write_record(p, "a", "STANDBY"), EIO);
+	}
+	refusal = ENOSPC;
+	assert_errno(write_record(p, "a", "STANDBY"), ENOSPC);
+	refusal = 0;
+	assert_ok(claim(p, "a"));
+	plane_close(p);
+}
+
+static uint64_t seen_ms(struct plane *p, const char *mount_id)
+{
+	struct view *v = plane_view(p);
+	uint64_t first_ms = view_find_mount(v, mount_id)->seen.since_ms;
+
+	view_unref(v);
+	return first_ms;
+}
+
+/* What was there already when it was loaded is no sign of life. */
+static void silence_counts_from_the_start(void **state)
+{
+	struct plane *a = open_plane(*state, LONG_MS), *b;
+	uint64_t first_ms;
+
+	assert_ok(write_record(a, "a", "STANDBY"));
+	b = open_plane(*state, LONG_MS);
+	first_ms = seen_ms(b, plane_mount_id(a));
+	wait_until(clock_boot_ms() > first_ms);
+	assert_ok(write_record(b, "b", "STANDBY"));
+	assert_u64(seen_ms(b, plane_mount_id(a)), first_ms);
+	plane_close(a);
+	plane_close(b);
+}
+
 static void a_dump_is_the_database(void **state)
 {
 	struct plane *p = open_plane(*state, LONG_MS);
@@ -572,7 +647,13 @@ static void damage_closes_the_plane_and_names_the_file(void **state)
 	plane_close(p);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
+static int tear_down(void **state)
+{
+	refusal = 0;
+	return scratch_tear_down(state);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, tear_down)
 
 int main(void)
 {
@@ -584,6 +665,9 @@ int main(void)
 		CASE(two_planes_on_one_directory_see_each_others_commits),
 		CASE(the_gate_is_open_where_the_master_is),
 		CASE(a_refused_claim_leaves_the_gate_open),
+		CASE(a_lease_that_is_given_up_late_waits_for_those_inside),
+		CASE(errors_of_the_share_are_no_verdicts),
+		CASE(silence_counts_from_the_start),
 		CASE(a_dump_is_the_database),
 		CASE(no_beat_of_many_threads_on_two_planes_is_lost),
 		CASE(nobody_is_judged_by_a_view_that_is_behind),
