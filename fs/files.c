@@ -12,6 +12,9 @@
 #include "fs/call.h"
 #include "fs/poller.h"
 
+/* The kernel asks for up to 4 GiB in one call, which can go on long after the lease. */
+#define COPY_MAX ((size_t)1024 * 1024)
+
 /* An open file of the share. */
 struct file {
 	int fd;
@@ -286,6 +289,8 @@ void files_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t in_offset,
 	if (copied == 0) {
 		int fd = file_fd(out_fi);
 
+		/* The rest is for the next call: the gate is asked again, as for each write. */
+		n = n < COPY_MAX ? n : COPY_MAX;
 		copied = copy_file_range(file_fd(in_fi), &in_offset, fd, &out_offset, n,
 					 (unsigned)flags);
 		copied = copied < 0 ? -errno : copied;

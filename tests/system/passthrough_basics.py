@@ -71,6 +71,19 @@ def a_big_file_arrives_whole(world):
 
 
 @check
+def a_copy_goes_in_pieces_and_the_gate_is_asked_for_each(world):
+    pair = Pair(world)
+    (pair.ours / "from").write_bytes(random.randbytes(3 << 20))
+
+    with (pair.ours / "from").open("rb") as source, (pair.ours / "to").open("wb") as target:
+        copied = [os.copy_file_range(source.fileno(), target.fileno(), 1 << 30)]
+        while copied[-1] > 0:
+            copied.append(os.copy_file_range(source.fileno(), target.fileno(), 1 << 30))
+    expect(max(copied) <= 1 << 20, f"no call copies for long: {copied}")
+    expect(filecmp.cmp(pair.share / "from", pair.share / "to", shallow=False), "the copy is the same")
+
+
+@check
 def an_unlinked_file_stays_usable_while_it_is_open(world):
     pair = Pair(world)
     fd = os.open(pair.ours / "file", os.O_RDWR | os.O_CREAT, 0o600)
