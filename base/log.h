@@ -4,9 +4,9 @@
  *
  *	level=warn mod=fs msg="commit failed, retrying" error=EIO generation=12
  *
- * Only shells log (the mains, fs/plane.c, ha/agent.c and its ha/announce.c, rest/server.c).
- * Whoever handles an error logs it; whoever passes it on does not.  Any thread; a line is written
- * with one write(2).
+ * Only shells log (the mains, fs/plane.c, ha/agent.c and its ha/announce.c, ha/keeper.c and what
+ * keepers run, rest/server.c).  Whoever handles an error logs it; whoever passes it on does not.
+ * Any thread; a line is written with one write(2).
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

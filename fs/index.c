@@ -24,6 +24,7 @@ enum statement {
 	ST_ROLLBACK_TO,
 	ST_PLANE_GET,
 	ST_PLANE_SET,
+	ST_PLANE_DELETE,
 	ST_NODE_GET,
 	ST_NODE_PUT,
 	ST_NODE_RECORD,
@@ -65,6 +66,7 @@ static const char *const sql[ST_MAX_] = {
 	[ST_PLANE_GET] = "SELECT value FROM plane WHERE key = ?1",
 	[ST_PLANE_SET] = ("INSERT INTO plane VALUES (?1, ?2)"
 			  " ON CONFLICT (key) DO UPDATE SET value = excluded.value"),
+	[ST_PLANE_DELETE] = "DELETE FROM plane WHERE key = ?1",
 	[ST_NODE_GET] = "SELECT mount, status, beat FROM node WHERE id = ?1",
 	[ST_NODE_PUT] = ("INSERT INTO node SELECT ?1, ?2, coalesce(max(value), 0) + 1, ?3, ?4"
 			 " FROM plane WHERE key = 'beat_floor'"
@@ -416,6 +418,28 @@ int index_plane_set(struct index *ix, const char *key, uint64_t value)
 	db_bind_text(st, 1, key);
 	db_bind_u64(st, 2, value);
 	return db_run(st);
+}
+
+int index_plane_get_text(struct index *ix, const char *key, char *ret, size_t room)
+{
+	sqlite3_stmt *st = NULL;
+	int r = look_up(ix, ST_PLANE_GET, key, &st);
+
+	if (r <= 0) {
+		return r == 0 ? -ENOENT : r;
+	}
+	db_copy_text(st, 0, ret, room);
+	return db_put_back(st);
+}
+
+int index_plane_set_text(struct index *ix, const char *key, const char *value)
+{
+	return run(ix, ST_PLANE_SET, key, value);
+}
+
+int index_plane_delete(struct index *ix, const char *key)
+{
+	return run(ix, ST_PLANE_DELETE, key, NULL);
 }
 
 /* The first three columns of ST_NODE_GET and ST_NODE_ALL. */

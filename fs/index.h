@@ -7,7 +7,7 @@
  * Tables (docs/PROTOCOL.md):
  *
  *	image    what the newest image says of itself: generation, writer, nonce, parent
- *	plane    key, value: the timing that all nodes share; where beats begin
+ *	plane    key, value: the timing that all nodes share; where beats begin; orders
  *	node     id, owning mount, beat counter, status, record (the bytes written)
  *	mount    id, and which process on which boot of which machine it is
  *	lease    name, holder ('' if free), epoch, timeout of its own or 0
@@ -81,6 +81,11 @@ int index_from_image(struct index *ix, const void *bytes, size_t n, struct image
 /* -ENOENT: the key is not there. */
 int index_plane_get(struct index *ix, const char *key, uint64_t *ret_value);
 int index_plane_set(struct index *ix, const char *key, uint64_t value);
+
+/* Likewise where the value is a text.  Deleting what is not there does nothing. */
+int index_plane_get_text(struct index *ix, const char *key, char *ret, size_t room);
+int index_plane_set_text(struct index *ix, const char *key, const char *value);
+int index_plane_delete(struct index *ix, const char *key);
 
 struct index_node {
 	char mount[PARSE_ID_BYTES];
@@ -169,9 +174,9 @@ int index_lock_delete(struct index *ix, uint64_t seq);
 struct index_event {
 	int64_t at_wall_ms; /* the committer's clock: for people only */
 	uint64_t epoch;     /* of the lease after the event; of `master` for the records' events */
-	const char
-		*what; /* "created", "status", "fenced", "deleted": a record; "master", "lease" */
-	const char *node;   /* whose record; who holds the lease now, "" if nobody */
+	const char *what; /* "created", "status", "fenced", "deleted": a record; "master", "lease";
+			 "switchover"; "paused", "resumed" */
+	const char *node; /* whose record; who holds the lease now, "" if nobody */
 	const char *detail; /* the new status; the lease's name */
 	const char *was;    /* the status before; who held the lease.  As below, NULL is "" */
 	const char *why;    /* "asked", "lapsed", "died", ...: see request.c */

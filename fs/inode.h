@@ -27,6 +27,8 @@ enum inode_kind {
 	INODE_PLANE_JSON, /* .holdfast/plane.json */
 	INODE_INDEX_DB,   /* .holdfast/index.db */
 	INODE_FENCE,      /* .holdfast/fence */
+	INODE_SWITCHOVER, /* .holdfast/switchover */
+	INODE_PAUSE,      /* .holdfast/pause */
 	INODE_LOCKS,      /* the directory .holdfast/locks/ */
 	INODE_LOCK,       /* .holdfast/locks/<name> */
 	INODE_LEASES,     /* the directory .holdfast/leases/ */

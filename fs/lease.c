@@ -13,6 +13,12 @@
 /* New generations are looked for so often in a poll period: a clean stop is seen at once. */
 #define FOLLOWS_PER_POLL 4
 
+/* Likewise, in a switchover: nobody may write until the next holder has seen that it is. */
+#define LOOKS_PER_POLL 100
+
+/* It is over by then, or there is something that has to be waited for. */
+#define POLLS_WATCHED 4
+
 /* However long a poll period is, a share that answers again is noticed after this. */
 #define RETRY_MAX_MS 1000
 
@@ -43,6 +49,8 @@ int lease_timing_init(struct lease_timing *ret, uint64_t timeout_ms, uint64_t po
 		.poll_ms = poll_ms,
 		.margin_ms = timeout_ms * MARGIN_PERCENT / 100,
 		.follow_ms = poll_ms / FOLLOWS_PER_POLL,
+		.close_ms = poll_ms > LOOKS_PER_POLL ? poll_ms / LOOKS_PER_POLL : 1,
+		.closely_ms = POLLS_WATCHED * poll_ms,
 		.limit_ms = timeout_ms / 2,
 		.retry_ms = poll_ms < RETRY_MAX_MS ? poll_ms : RETRY_MAX_MS,
 		.others_ms = 2 * poll_ms, /* their next beat may be under way */
@@ -102,8 +110,22 @@ int lease_may_remove_record(const struct lease_node *n, bool holds_any,
 	return holds_any || is_alive(n, t, now_ms) ? -EBUSY : 0;
 }
 
+/* Nobody has it: do orders stand in the claimant's way? */
+static int heed(const struct lease_orders *o, const struct lease_timing *t, uint64_t now_ms)
+{
+	if (o->handed && !o->to_claimant) {
+		uint64_t wait_ms = o->from_claimant ? t->poll_ms : t->timeout_ms;
+
+		if (now_ms <= o->handed_ms || now_ms - o->handed_ms <= wait_ms) {
+			return -EBUSY;
+		}
+	}
+	return o->paused && !(o->handed && (o->to_claimant || o->from_claimant)) ? -EAGAIN : 0;
+}
+
 int lease_may_claim(const struct lease_node *claimant, const struct lease_node *holder,
-		    const struct lease_timing *t, uint64_t now_ms)
+		    const struct lease_orders *orders, const struct lease_timing *t,
+		    uint64_t now_ms)
 {
 	if (!claimant->known || !claimant->ours) {
 		return -EPERM;
@@ -114,7 +136,7 @@ int lease_may_claim(const struct lease_node *claimant, const struct lease_node *
 	if (holder && holder != claimant && is_alive(holder, t, now_ms)) {
 		return -EBUSY;
 	}
-	return 0;
+	return holder == claimant || !orders ? 0 : heed(orders, t, now_ms);
 }
 
 int lease_may_change(const struct lease_node *holder, const struct lease_timing *t, uint64_t now_ms)

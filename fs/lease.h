@@ -36,6 +36,8 @@ struct lease_timing {
 	uint64_t poll_ms;    /* pollPeriod: a node beats, and a mount with locks, this often */
 	uint64_t margin_ms;  /* the holder stops this long before an observer may depose it */
 	uint64_t follow_ms;  /* a mount looks this often for what others have published */
+	uint64_t close_ms;   /* or this often, while a switchover concerns it, */
+	uint64_t closely_ms; /* but not for longer than this */
 	uint64_t limit_ms;   /* a request without an outcome by then is answered: unknown */
 	uint64_t retry_ms;   /* the longest pause between two sendings of the same attempt */
 	uint64_t others_ms;  /* who has published that lately may want to publish again */
@@ -104,16 +106,38 @@ int lease_may_write_record(const struct lease_node *n, enum lease_claim_of_recor
 int lease_may_remove_record(const struct lease_node *n, bool holds_any,
 			    const struct lease_timing *t, uint64_t now_ms);
 
+/* How far a switchover has come.  The numbers are in the index. */
+enum lease_switchover {
+	LEASE_SWITCHOVER_NONE,
+	LEASE_SWITCHOVER_PLANNED, /* for later, or for whom the master chooses: binds nobody yet */
+	LEASE_SWITCHOVER_ANNOUNCED, /* who has the lease and who is to have it watch the share */
+	LEASE_SWITCHOVER_HANDED,    /* the lease is free, and kept for the one who is to have it */
+	LEASE_SWITCHOVER_MAX_,
+};
+
+/* What people have ordered of `master`, as far as a claimant is concerned. */
+struct lease_orders {
+	bool paused;        /* nobody becomes holder unless it was handed to them */
+	bool handed;        /* phase HANDED, since */
+	bool to_claimant;   /* it is kept for the claimant */
+	bool from_claimant; /* the claimant had it before */
+	uint64_t handed_ms; /* when this mount first saw that it was handed over */
+};
+
 /*
  * May @claimant have a lease?  @holder is NULL if it is free, @claimant itself if it has it
  * already.
  *
  * 0: granted, the epoch rises by one; -EPERM: the claimant is not this mount's; -ESTALE: the
  * claimant's own heartbeat has lapsed or its record says that it is over; -EBUSY: the holder has
- * been seen to beat within the timeout.
+ * been seen to beat within the timeout, or the lease is kept for another node; -EAGAIN: paused.
+ *
+ * What was handed over is for its target; after a poll period, counted by this mount, also for the
+ * one who had it before; after the timeout for everybody.  @orders is NULL for other leases.
  */
 int lease_may_claim(const struct lease_node *claimant, const struct lease_node *holder,
-		    const struct lease_timing *t, uint64_t now_ms);
+		    const struct lease_orders *orders, const struct lease_timing *t,
+		    uint64_t now_ms);
 
 /* May a lease be removed, or its timeout be changed?  0; -EBUSY while @holder, if any, is alive. */
 int lease_may_change(const struct lease_node *holder, const struct lease_timing *t,

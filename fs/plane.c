@@ -474,7 +474,7 @@ static int publish(struct plane *p, struct chain_attempt *a, uint64_t from_us)
 			sync_gate(p);
 		}
 		pace_won(&p->pace, from_us, now_us());
-		p->follow_at_ms = clock_boot_ms() + p->view->timing.follow_ms;
+		p->follow_at_ms = clock_boot_ms() + view_follow_ms(p->view, clock_boot_ms());
 		return 1;
 	}
 	if (verdict == COMMIT_FAILED) {
@@ -686,10 +686,11 @@ static void idle(struct plane *p, struct batch *b)
 	uint64_t now_ms = clock_boot_ms();
 
 	if (now_ms >= p->follow_at_ms) {
-		p->follow_at_ms = now_ms + p->view->timing.follow_ms;
-		if (follow(p) >= CHAIN_CATCH_UP_MAX) {
-			p->follow_at_ms = 0; /* there is more: after the requests that wait */
-		}
+		int r = follow(p);
+
+		/* If there is more: after the requests that wait. */
+		p->follow_at_ms =
+			r >= CHAIN_CATCH_UP_MAX ? 0 : now_ms + view_follow_ms(p->view, now_ms);
 	}
 	if (b->always || must_renew_locks(p) || must_sweep_locks(p)) {
 		commit_batch(p, b);

@@ -13,7 +13,8 @@
 
 #define RECORD_MAX_BYTES 4096
 
-#define RECORD_FAILED "FAILED"
+#define RECORD_FAILED     "FAILED"
+#define RECORD_HOT_BACKUP "HOT_BACKUP"
 
 /*
  * -EINVAL unless @text (@n bytes) is a JSON object of at most RECORD_MAX_BYTES whose `nodeId` is

@@ -65,6 +65,19 @@ static json_t *render_leases(const struct view *v, uint64_t now_ms)
 	return leases;
 }
 
+static json_t *render_switchover(const struct view *v, uint64_t now_ms)
+{
+	const struct orders_switchover *s = &v->orders.switchover;
+
+	if (s->phase == LEASE_SWITCHOVER_NONE) {
+		return json_null();
+	}
+	return json_pack("{s:s, s:s?, s:s?, s:I, s:I}", "phase", orders_phase_name(s->phase), "to",
+			 s->to[0] ? s->to : NULL, "from", s->from[0] ? s->from : NULL,
+			 "atTimestamp", (json_int_t)s->at_wall_ms, "ageMs",
+			 (json_int_t)(now_ms - v->phase_since_ms));
+}
+
 /* A text of another mount's, so that nothing in it can be taken for more than it is. */
 static void print_quoted(FILE *out, const char *text)
 {
@@ -119,12 +132,14 @@ char *render_plane(struct plane *p, const struct view *v)
 		(void)json_object_set_new(nodes, v->nodes[i].id,
 					  render_node(v, &v->nodes[i], now_ms));
 	}
-	all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:o, s:o}", "planeId", plane_id(p),
-			"mountId", plane_mount_id(p), "generation", (json_int_t)v->generation,
-			"heartbeatTimeoutMs", (json_int_t)v->timing.timeout_ms, "pollPeriodMs",
-			(json_int_t)v->timing.poll_ms, "marginMs", (json_int_t)v->timing.margin_ms,
-			"problem", problem.text[0] ? problem.text : NULL, "leases",
-			render_leases(v, now_ms), "nodes", nodes);
+	all = json_pack(
+		"{s:s, s:s, s:I, s:I, s:I, s:I, s:s?, s:s?, s:o, s:o, s:o}", "planeId", plane_id(p),
+		"mountId", plane_mount_id(p), "generation", (json_int_t)v->generation,
+		"heartbeatTimeoutMs", (json_int_t)v->timing.timeout_ms, "pollPeriodMs",
+		(json_int_t)v->timing.poll_ms, "marginMs", (json_int_t)v->timing.margin_ms,
+		"problem", problem.text[0] ? problem.text : NULL, "pausedBy",
+		v->orders.paused_by[0] ? v->orders.paused_by : NULL, "switchover",
+		render_switchover(v, now_ms), "leases", render_leases(v, now_ms), "nodes", nodes);
 	text = all ? json_dumps(all, JSON_COMPACT) : NULL;
 	json_decref(all);
 	/* Who reads it must not take a node that is missing for one that is gone. */

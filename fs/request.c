@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "fs/lock.h"
+#include "fs/orders.h"
 #include "fs/record.h"
 
 /* What the history says of why something happened. */
@@ -18,6 +19,7 @@
 #define WHY_GONE    "gone"     /* the mount's process is not there any more */
 #define WHY_STOPPED "stopped"  /* the mount was ended */
 #define WHY_ADOPTED "adopted"  /* another machine took the record over */
+#define WHY_HANDED  "handed"   /* its holder gave it up in a switchover */
 #define WHY_FENCED  "fenced: " /* and what the operator said */
 
 /* An event's reason and who caused it. */
@@ -135,6 +137,51 @@ static int collect_lease(void *ctx, const char *name, const struct index_lease *
 	return 0;
 }
 
+/* Note how far the switchover has come, and tell of it. */
+static int set_switchover(struct index *ix, const struct request_facts *facts,
+			  const struct orders_switchover *s, const char *what,
+			  const struct cause *cause)
+{
+	int r = orders_set_switchover(ix, s);
+
+	return r < 0 ? r : note_node(ix, facts, "switchover", s->to, what, s->from, cause);
+}
+
+/*
+ * @holder lost `master`, another way than was announced to it.  What is planned for later stays:
+ * whoever is master then will begin it.
+ */
+static int drop_announcement(struct index *ix, const struct request_facts *facts,
+			     const char *holder, const struct cause *cause)
+{
+	struct orders orders;
+	int r = orders_get(ix, &orders);
+
+	if (r < 0 || orders.switchover.phase != LEASE_SWITCHOVER_ANNOUNCED ||
+	    strcmp(orders.switchover.from, holder) != 0) {
+		return r;
+	}
+	orders.switchover.phase = LEASE_SWITCHOVER_NONE;
+	return set_switchover(ix, facts, &orders.switchover, "ended", cause);
+}
+
+/* @holder has `master` now: no switchover is under way any more. */
+static int end_switchover(struct index *ix, const struct request_facts *facts, const char *holder,
+			  const struct cause *cause)
+{
+	struct orders orders;
+	int r = orders_get(ix, &orders);
+
+	if (r < 0 || orders.switchover.phase == LEASE_SWITCHOVER_NONE ||
+	    orders.switchover.phase == LEASE_SWITCHOVER_PLANNED) {
+		return r;
+	}
+	orders.switchover.phase = LEASE_SWITCHOVER_NONE;
+	return strcmp(orders.switchover.to, holder) == 0
+		       ? orders_set_switchover(ix, &orders.switchover)
+		       : set_switchover(ix, facts, &orders.switchover, "ended", cause);
+}
+
 /* Free all leases that @node holds. */
 static int free_leases(struct index *ix, const struct request_facts *facts, const char *node,
 		       const struct cause *cause)
@@ -149,6 +196,9 @@ static int free_leases(struct index *ix, const struct request_facts *facts, cons
 	r = index_each_lease(ix, collect_lease, held);
 	for (size_t i = 0; r == 0 && i < held->names.n; i++) {
 		r = index_lease_free(ix, held->names.list[i]);
+		if (r == 0 && is_master(held->names.list[i])) {
+			r = drop_announcement(ix, facts, node, cause);
+		}
 		if (r == 0) {
 			r = note_lease(ix, facts, held->names.list[i], "", node, cause);
 		}
@@ -345,16 +395,45 @@ static int room_for_lease(struct index *ix)
 	return r < 0 ? r : all->names.n < REQUEST_LEASES_MAX ? 0 : -ENOSPC;
 }
 
+/* What has been ordered of the lease @name, as far as its claimant @node is concerned. */
+static int gather_orders(struct index *ix, const struct request_facts *facts, const char *node,
+			 struct lease_orders *ret)
+{
+	const struct orders_switchover *seen = &facts->view->orders.switchover;
+	const struct orders_switchover *s;
+	struct orders orders;
+	int r = orders_get(ix, &orders);
+
+	if (r < 0) {
+		return r;
+	}
+	s = &orders.switchover;
+	*ret = (struct lease_orders){
+		.paused = orders.paused_by[0] != '\0',
+		.handed = s->phase == LEASE_SWITCHOVER_HANDED,
+		.to_claimant = strcmp(s->to, node) == 0,
+		.from_claimant = strcmp(s->from, node) == 0,
+		/* What was handed over earlier in this transaction has not been seen before. */
+		.handed_ms = seen->phase == s->phase ? facts->view->phase_since_ms : facts->now_ms,
+	};
+	return 0;
+}
+
 static int claim(struct index *ix, const struct request_facts *facts, const struct request *req)
 {
 	struct cause cause = {.why = WHY_ASKED, .who = facts->own_mount};
 	struct gathered lease = {0};
+	struct lease_orders orders;
 	struct lease_node claimant;
+	char why[sizeof(WHY_LAPSED ": ") + REQUEST_WHY_BYTES];
 	bool is_held, is_own;
 	int r = gather_lease(ix, facts, req->name, &lease);
 
 	if (r == 0) {
 		r = gather_node(ix, facts, req->node, &lease.timing, &claimant);
+	}
+	if (r == 0) {
+		r = gather_orders(ix, facts, req->node, &orders);
 	}
 	if (r < 0) {
 		return r;
@@ -365,7 +444,7 @@ static int claim(struct index *ix, const struct request_facts *facts, const stru
 			    is_own    ? &claimant
 			    : is_held ? &lease.holder
 				      : NULL,
-			    &lease.timing, facts->now_ms);
+			    is_master(req->name) ? &orders : NULL, &lease.timing, facts->now_ms);
 	if (r == 0 && !lease.row.exists && !is_master(req->name)) {
 		r = room_for_lease(ix);
 	}
@@ -378,13 +457,39 @@ static int claim(struct index *ix, const struct request_facts *facts, const stru
 	if (r == 0) {
 		r = index_node_beat(ix, req->node);
 	}
-	cause.why = is_held && !is_own ? WHY_LAPSED : WHY_ASKED;
+	cause.why = is_held && !is_own                      ? WHY_LAPSED
+		    : is_master(req->name) && orders.handed ? WHY_HANDED
+							    : WHY_ASKED;
+	if (req->why[0] && is_master(req->name)) {
+		(void)snprintf(why, sizeof(why), "%s: %s", cause.why, req->why);
+		cause.why = why;
+	}
+	if (r == 0 && is_master(req->name)) {
+		r = end_switchover(ix, facts, req->node, &cause);
+	}
 	return r < 0 ? r : note_lease(ix, facts, req->name, req->node, lease.row.holder, &cause);
+}
+
+/*
+ * The holder lets go of `master`: for the target of the switchover, if one was announced to it.
+ */
+static int hand_over(struct index *ix, const char *holder, struct cause *cause)
+{
+	struct orders orders;
+	int r = orders_get(ix, &orders);
+
+	if (r < 0 || orders.switchover.phase != LEASE_SWITCHOVER_ANNOUNCED ||
+	    strcmp(orders.switchover.from, holder) != 0) {
+		return r;
+	}
+	orders.switchover.phase = LEASE_SWITCHOVER_HANDED;
+	cause->why = WHY_HANDED;
+	return orders_set_switchover(ix, &orders.switchover);
 }
 
 static int release(struct index *ix, const struct request_facts *facts, const struct request *req)
 {
-	const struct cause cause = {.why = WHY_ASKED, .who = facts->own_mount};
+	struct cause cause = {.why = WHY_ASKED, .who = facts->own_mount};
 	struct gathered lease = {0};
 	int r = gather_lease(ix, facts, req->name, &lease);
 
@@ -399,7 +504,113 @@ static int release(struct index *ix, const struct request_facts *facts, const st
 	if (r == 0) {
 		r = index_lease_free(ix, req->name);
 	}
+	if (r == 0 && is_master(req->name)) {
+		r = hand_over(ix, lease.row.holder, &cause);
+	}
 	return r < 0 ? r : note_lease(ix, facts, req->name, "", lease.row.holder, &cause);
+}
+
+static int cancel_switchover(struct index *ix, const struct request_facts *facts,
+			     struct orders_switchover s, const struct cause *cause)
+{
+	if (s.phase == LEASE_SWITCHOVER_NONE) {
+		return -ENOENT;
+	}
+	if (s.phase == LEASE_SWITCHOVER_HANDED) {
+		return -EBUSY; /* it can only go on */
+	}
+	s.phase = LEASE_SWITCHOVER_NONE;
+	return set_switchover(ix, facts, &s, "cancelled", cause);
+}
+
+/* Can the node @id become master?  0; -ENOENT; -EHOSTDOWN: it is dead, or a backup. */
+static int check_target(struct index *ix, const struct request_facts *facts, const char *id)
+{
+	const struct lease_timing *t = &facts->view->timing;
+	struct index_node row;
+	struct lease_node node = {0};
+	int r = index_node_get(ix, id, &row);
+
+	if (r == 0) {
+		r = gather_node(ix, facts, id, t, &node);
+	}
+	if (r < 0) {
+		return r;
+	}
+	return node.over || lease_has_lapsed(&node.seen, t, facts->now_ms) ||
+			       strcmp(row.status, RECORD_HOT_BACKUP) == 0
+		       ? -EHOSTDOWN
+		       : 0;
+}
+
+/* `master` is to go to @next->to: as of now if nobody living has it. */
+static int announce(struct index *ix, const struct request_facts *facts,
+		    struct orders_switchover *next)
+{
+	struct gathered master = {0};
+	int r = gather_lease(ix, facts, LEASE_MASTER, &master);
+	bool is_held = master.row.holder[0] != '\0';
+
+	if (r < 0) {
+		return r;
+	}
+	if (is_held && strcmp(master.row.holder, next->to) == 0) {
+		return -EALREADY;
+	}
+	if (!is_held || lease_may_change(&master.holder, &master.timing, facts->now_ms) == 0) {
+		next->phase = LEASE_SWITCHOVER_HANDED;
+		return next->to[0] ? 0 : -EHOSTDOWN; /* nobody is there to choose */
+	}
+	if (next->to[0]) {
+		next->phase = LEASE_SWITCHOVER_ANNOUNCED;
+		(void)snprintf(next->from, sizeof(next->from), "%s", master.row.holder);
+	}
+	return 0;
+}
+
+static int switch_over(struct index *ix, const struct request_facts *facts,
+		       const struct request *req)
+{
+	const struct cause cause = {.why = WHY_ASKED, .who = req->who};
+	struct orders_switchover next = {.phase = LEASE_SWITCHOVER_PLANNED};
+	struct orders orders;
+	int r = orders_get(ix, &orders);
+
+	if (r < 0) {
+		return r;
+	}
+	if (req->off) {
+		return cancel_switchover(ix, facts, orders.switchover, &cause);
+	}
+	if (orders.switchover.phase == LEASE_SWITCHOVER_ANNOUNCED ||
+	    orders.switchover.phase == LEASE_SWITCHOVER_HANDED) {
+		/* The same again: the answer to the first may have been lost. */
+		return strcmp(orders.switchover.to, req->node) == 0 ? 0 : -EBUSY;
+	}
+	next.at_wall_ms = req->at_wall_ms;
+	(void)snprintf(next.to, sizeof(next.to), "%s", req->node);
+	if (next.to[0]) {
+		r = check_target(ix, facts, next.to);
+	}
+	if (r == 0 && next.at_wall_ms == 0) {
+		r = announce(ix, facts, &next);
+	}
+	return r < 0 ? r : set_switchover(ix, facts, &next, orders_phase_name(next.phase), &cause);
+}
+
+static int pause_plane(struct index *ix, const struct request_facts *facts,
+		       const struct request *req)
+{
+	const struct cause cause = {.why = req->why, .who = req->who};
+	struct orders orders;
+	int r = orders_get(ix, &orders);
+
+	if (r < 0 || req->off == (orders.paused_by[0] == '\0')) {
+		return r;
+	}
+	r = orders_set_paused(ix, req->off ? "" : req->who);
+	return r < 0 ? r
+		     : note_node(ix, facts, req->off ? "resumed" : "paused", "", "", "", &cause);
 }
 
 /* The lease .name, if it may be removed or changed.  -ENOENT; -EPERM: it is `master`; -EBUSY. */
@@ -733,6 +944,10 @@ int request_run(struct index *ix, const struct request_facts *facts, const struc
 		return node_died(ix, facts, req);
 	case REQUEST_FENCE:
 		return fence(ix, facts, req);
+	case REQUEST_SWITCHOVER:
+		return switch_over(ix, facts, req);
+	case REQUEST_PAUSE:
+		return pause_plane(ix, facts, req);
 	case REQUEST_BURY:
 		return bury(ix, facts, req->name, &gone);
 	case REQUEST_GOODBYE:

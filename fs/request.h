@@ -34,12 +34,14 @@ enum request_verb {
 	REQUEST_REMOVE_LEASE,  /* the lease .name goes */
 	REQUEST_NODE_DIED,     /* the process of .node ended without a word: FAILED, leases free */
 	REQUEST_FENCE,         /* .who vouches, by .why, that .node (or mount)'s machine is off */
-	REQUEST_BURY,          /* the process that was the mount .name is gone, nodes and all */
-	REQUEST_LOCK,          /* the open file .owner wants the lock .name; .text is its command */
-	REQUEST_UNLOCK,        /* it lets go of it, or of its place in the queue */
-	REQUEST_SWEEP,         /* the locks of mounts that have lapsed go to the next */
-	REQUEST_GOODBYE,       /* this mount ends: as REQUEST_BURY, of itself */
-	REQUEST_DUMP,          /* give the database as bytes; changes nothing */
+	REQUEST_SWITCHOVER, /* .who wants `master` to go to .node at .at_wall_ms; .off: no more */
+	REQUEST_PAUSE,      /* .who wants, by .why, nobody to become master; .off: no more */
+	REQUEST_BURY,       /* the process that was the mount .name is gone, nodes and all */
+	REQUEST_LOCK,       /* the open file .owner wants the lock .name; .text is its command */
+	REQUEST_UNLOCK,     /* it lets go of it, or of its place in the queue */
+	REQUEST_SWEEP,      /* the locks of mounts that have lapsed go to the next */
+	REQUEST_GOODBYE,    /* this mount ends: as REQUEST_BURY, of itself */
+	REQUEST_DUMP,       /* give the database as bytes; changes nothing */
 };
 
 struct request {
@@ -50,9 +52,11 @@ struct request {
 	char status[INDEX_STATUS_BYTES];
 	char why[REQUEST_WHY_BYTES];
 	uint64_t timeout_ms;
+	uint64_t at_wall_ms; /* 0: now */
 	uint64_t owner;
 	uint64_t previous; /* what the open file of .owner holds already, and lets go of; or 0 */
 	uint64_t pid;
+	bool off;
 	bool exclusive;
 	bool wait; /* for a lock that is taken; else -EAGAIN */
 	const char *text;
@@ -70,8 +74,8 @@ struct request_facts {
 
 /*
  * 0, REQUEST_QUEUED, or the rule's refusal (-EACCES, -ESTALE, -EBUSY, -EPERM, -ENOENT, -EINVAL of
- * lease.h; -EAGAIN; -ENOSPC, -ENOLCK), or an error of index.h; on failure the caller rolls its
- * savepoint back.
+ * lease.h; -EAGAIN; -ENOSPC, -ENOLCK; -EHOSTDOWN, -EALREADY of a switchover), or an error of
+ * index.h; on failure the caller rolls its savepoint back.
  */
 int request_run(struct index *ix, const struct request_facts *facts, const struct request *req);
 

@@ -82,6 +82,24 @@ uint64_t view_lease_end_ms(const struct view *v, const char *name)
 	return lease_deadline_ms(&timing, holder->t0_ms);
 }
 
+/* Is a node of this mount the one that has to let go, or to take over? */
+static bool is_in_switchover(const struct view *v)
+{
+	const struct orders_switchover *s = &v->orders.switchover;
+	const struct view_node *from = view_find_node(v, s->from);
+	const struct view_node *to = view_find_node(v, s->to);
+
+	return (s->phase == LEASE_SWITCHOVER_ANNOUNCED || s->phase == LEASE_SWITCHOVER_HANDED) &&
+	       ((from && from->ours) || (to && to->ours));
+}
+
+uint64_t view_follow_ms(const struct view *v, uint64_t now_ms)
+{
+	bool closely = is_in_switchover(v) && now_ms - v->phase_since_ms < v->timing.closely_ms;
+
+	return closely ? v->timing.close_ms : v->timing.follow_ms;
+}
+
 const struct view_mount *view_find_mount(const struct view *v, const char *id)
 {
 	for (size_t i = 0; i < v->n_mounts; i++) {
@@ -271,6 +289,11 @@ static int on_event(void *ctx, const struct index_event *e)
 		(void)fprintf(out, "set master to %s\n", e->node);
 	} else if (strcmp(e->what, "lease") == 0) {
 		(void)fprintf(out, "set lease %s to %s\n", e->detail, e->node);
+	} else if (strcmp(e->what, "switchover") == 0) {
+		(void)fprintf(out, "set switchover%s%s %s\n", e->node[0] ? " to " : "", e->node,
+			      e->detail);
+	} else if (strcmp(e->what, "paused") == 0 || strcmp(e->what, "resumed") == 0) {
+		(void)fprintf(out, "%s plane\n", e->what);
 	} else if (strcmp(e->what, "status") == 0) {
 		(void)fprintf(out, "set node %s status to %s\n", e->node, e->detail);
 	} else {
@@ -319,6 +342,23 @@ static int take_log(struct index *ix, const struct view *before, struct view_log
 	return log_new(ix, newest, ret);
 }
 
+static int take_orders(struct index *ix, const struct view *before, const struct view_head *head,
+		       struct view *v)
+{
+	const struct orders_switchover *now = &v->orders.switchover;
+	const struct orders_switchover *was = before ? &before->orders.switchover : NULL;
+	int r = orders_get(ix, &v->orders);
+
+	if (r < 0) {
+		return r;
+	}
+	v->phase_since_ms = was && was->phase == now->phase && strcmp(was->to, now->to) == 0 &&
+					    strcmp(was->from, now->from) == 0
+				    ? before->phase_since_ms
+				    : head->loaded_ms;
+	return 0;
+}
+
 int view_new(struct index *ix, const struct view *before, const struct view_head *head,
 	     struct view **ret)
 {
@@ -334,6 +374,9 @@ int view_new(struct index *ix, const struct view *before, const struct view_head
 	v->mtime_ms = head->mtime_ms;
 	v->own_t0_ms = head->t0_ms ? head->t0_ms : before ? before->own_t0_ms : 0;
 	r = timing_get(ix, &v->timing);
+	if (r == 0) {
+		r = take_orders(ix, before, head, v);
+	}
 	if (r == 0) {
 		r = index_each_node(ix, on_node, &b);
 	}

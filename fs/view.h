@@ -18,6 +18,7 @@
 #include "fs/chain.h"
 #include "fs/index.h"
 #include "fs/lease.h"
+#include "fs/orders.h"
 
 struct view_node {
 	char id[PARSE_ID_BYTES];
@@ -55,6 +56,8 @@ struct view {
 	uint64_t generation;
 	int64_t mtime_ms; /* of that generation */
 	struct lease_timing timing;
+	struct orders orders;
+	uint64_t phase_since_ms; /* when this mount first saw the switchover in its phase */
 	uint64_t own_t0_ms; /* before the first attempt to commit our own newest; 0: none yet */
 	size_t n_nodes;
 	struct view_node *nodes; /* in order of id */
@@ -98,6 +101,9 @@ uint64_t view_lease_timeout_ms(const struct view *v, const char *name);
 
 /* Until when this mount may act on the lease; 0: no node of this mount holds it. */
 uint64_t view_lease_end_ms(const struct view *v, const char *name);
+
+/* How soon this mount has to look for what others have published. */
+uint64_t view_follow_ms(const struct view *v, uint64_t now_ms);
 
 /* NULL if there is none. */
 const struct view_mount *view_find_mount(const struct view *v, const char *id);

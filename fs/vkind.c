@@ -104,14 +104,38 @@ static int lease_text(struct plane *p, const struct view *v, const char *name, c
 	return has_lease(v, name) ? copy(view_lease(v, name).holder, ret) : -ENOENT;
 }
 
-/* A node's id claims the lease, nothing gives it back. */
+/* It will be printed: one line, and not cut off. */
+static bool is_line(const char *text, size_t room)
+{
+	for (const char *c = text; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f) {
+			return false;
+		}
+	}
+	return strlen(text) < room;
+}
+
+/* A node's id claims the lease, nothing gives it back.  A second line is the reason. */
 static int lease_request(const char *name, const char *text, size_t n, struct request *ret)
 {
 	struct request q = {0};
+	const char *end = memchr(text, '\n', n);
+	size_t n_why;
 
 	/* echo(1) ends its line. */
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' ')) {
 		n--;
+	}
+	if (end && end < text + n) {
+		n_why = (size_t)(text + n - end) - 1;
+		n = (size_t)(end - text);
+		if (n == 0 || n_why >= sizeof(q.why)) {
+			return -EINVAL;
+		}
+		memcpy(q.why, end + 1, n_why);
+		if (strlen(q.why) != n_why || !is_line(q.why, sizeof(q.why))) {
+			return -EINVAL;
+		}
 	}
 	if (n >= sizeof(q.node)) {
 		return -EINVAL;
@@ -131,17 +155,6 @@ static void lease_removal(const char *name, struct request *ret)
 {
 	*ret = (struct request){.verb = REQUEST_REMOVE_LEASE};
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
-}
-
-/* It will be printed: one line, and not cut off. */
-static bool is_line(const char *text, size_t room)
-{
-	for (const char *c = text; *c; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f) {
-			return false;
-		}
-	}
-	return strlen(text) < room;
 }
 
 /* {"nodeId", "reason", "user"}: all of them texts, and only the reason may be empty. */
@@ -167,6 +180,58 @@ static int fence_request(const char *name, const char *text, size_t n, struct re
 	(void)snprintf(q.node, sizeof(q.node), "%s", node);
 	(void)snprintf(q.who, sizeof(q.who), "%s", user);
 	(void)snprintf(q.why, sizeof(q.why), "%s", reason);
+	*ret = q;
+	return 0;
+}
+
+/*
+ * {"nodeId", "user"}, and if wanted "atTimestamp", "cancel".  An empty id: whom the master finds
+ * best.
+ */
+static int switchover_request(const char *name, const char *text, size_t n, struct request *ret)
+{
+	json_auto_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	struct request q = {.verb = REQUEST_SWITCHOVER};
+	const char *node, *user;
+	json_int_t at_ms = 0;
+	int cancel = 0;
+
+	(void)name;
+	if (json_unpack(root, "{s:s, s:s, s?I, s?b}", "nodeId", &node, "user", &user, "atTimestamp",
+			&at_ms, "cancel", &cancel) < 0) {
+		return -EINVAL;
+	}
+	if ((node[0] && !parse_id_is_valid(node)) || at_ms < 0 || !user[0] ||
+	    !is_line(user, sizeof(q.who))) {
+		return -EINVAL;
+	}
+	(void)snprintf(q.node, sizeof(q.node), "%s", node);
+	(void)snprintf(q.who, sizeof(q.who), "%s", user);
+	q.at_wall_ms = (uint64_t)at_ms;
+	q.off = cancel;
+	*ret = q;
+	return 0;
+}
+
+/* {"paused", "reason", "user"}: only the reason may be empty. */
+static int pause_request(const char *name, const char *text, size_t n, struct request *ret)
+{
+	json_auto_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	struct request q = {.verb = REQUEST_PAUSE};
+	const char *reason, *user;
+	int paused;
+
+	(void)name;
+	if (json_unpack(root, "{s:b, s:s, s:s}", "paused", &paused, "reason", &reason, "user",
+			&user) < 0) {
+		return -EINVAL;
+	}
+	if (!user[0] || !is_line(user, sizeof(q.who)) || !is_line(reason, sizeof(q.why))) {
+		return -EINVAL;
+	}
+	(void)snprintf(q.who, sizeof(q.who), "%s", user);
+	(void)snprintf(q.why, sizeof(q.why), "%s", reason);
+	q.off = !paused;
 	*ret = q;
 	return 0;
 }
@@ -304,6 +369,14 @@ const struct vkind vkinds[INODE_KIND_MAX_] = {
 			 .dir = INODE_CONTROL,
 			 .mode = S_IFREG | 0600,
 			 .to_request = fence_request},
+	[INODE_SWITCHOVER] = {.name = "switchover",
+			      .dir = INODE_CONTROL,
+			      .mode = S_IFREG | 0600,
+			      .to_request = switchover_request},
+	[INODE_PAUSE] = {.name = "pause",
+			 .dir = INODE_CONTROL,
+			 .mode = S_IFREG | 0600,
+			 .to_request = pause_request},
 	[INODE_LEASES] = {.name = "leases",
 			  .dir = INODE_CONTROL,
 			  .mode = S_IFDIR | 0755,

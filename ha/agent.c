@@ -16,6 +16,7 @@
 #include "ha/announce.h"
 #include "ha/dir.h"
 #include "ha/ops.h"
+#include "ha/programs.h"
 #include "ha/snapshot.h"
 #include "ha/watch.h"
 
@@ -23,8 +24,8 @@
 #define FAREWELL_MS    5000
 #define THREAD_STOP_MS 500
 
-/* A slice of clearing lets this many others fit into a poll: heartbeats go on between them. */
-#define CLEAR_SLICES_PER_POLL 4
+/* A slice of long work lets this many others fit into a poll: heartbeats go on between them. */
+#define SLICES_PER_POLL 4
 
 struct ha_agent {
 	struct ha_agent_options options; /* set before threads start */
@@ -37,6 +38,7 @@ struct ha_agent {
 	int last_status[HA_JOB_TYPE_MAX_]; /* logged when it changes */
 	bool may_clear;                    /* --persist clean, and not promoted so far */
 	bool clearing;
+	bool unloaded; /* since the copy began to be loaded */
 	bool refused;
 	bool done;
 	uint64_t leave_by_ms; /* end even without an answer; UINT64_MAX: not told to leave */
@@ -52,6 +54,11 @@ static const char *const job_names[HA_JOB_TYPE_MAX_] = {
 	[HA_JOB_WRITE_RECORD] = "writing the record",
 	[HA_JOB_READ_PLANE] = "reading the plane",
 	[HA_JOB_CLAIM] = "claiming the lease",
+	[HA_JOB_RELEASE] = "giving the lease back",
+	[HA_JOB_SWITCHOVER] = "asking for a switchover",
+	[HA_JOB_REMOVE] = "removing a record",
+	[HA_JOB_LOAD] = "loading the persisted state",
+	[HA_JOB_UNLOAD] = "forgetting the persisted state",
 	[HA_JOB_CLEAR] = "clearing the persisted state",
 };
 
@@ -116,14 +123,46 @@ static void begin(struct ha_agent *a, enum ha_job_type type)
 	ha_ops_begin(&a->ops, type, calloc(1, sizeof(struct ha_job)));
 }
 
-static void clear_slice(struct ha_agent *a)
+static void begin_slice(struct ha_agent *a, enum ha_job_type type)
 {
 	struct ha_job *job = calloc(1, sizeof(*job));
 
 	if (job) {
-		job->slice_ms = a->engine.cfg.poll_ms / CLEAR_SLICES_PER_POLL;
+		job->slice_ms = a->engine.cfg.poll_ms / SLICES_PER_POLL;
 	}
-	ha_ops_begin(&a->ops, HA_JOB_CLEAR, job);
+	ha_ops_begin(&a->ops, type, job);
+}
+
+static void begin_claim(struct ha_agent *a)
+{
+	struct ha_job *job = calloc(1, sizeof(*job));
+	char why[HA_ANNOUNCE_WHY_BYTES];
+	struct ha_plane plane;
+
+	if (job) {
+		ha_snapshot_to_plane(a->newest, a->options.id, clock_wall_ms(), &plane);
+		ha_announce_claim(a->options.id, &plane, why);
+		job->record = strdup(why); /* NULL: it is claimed without a reason */
+	}
+	ha_ops_begin(&a->ops, HA_JOB_CLAIM, job);
+}
+
+static void begin_about(struct ha_agent *a, enum ha_job_type type, const char *node)
+{
+	struct ha_job *job = calloc(1, sizeof(*job));
+
+	if (job) {
+		(void)snprintf(job->node, sizeof(job->node), "%s", node);
+	}
+	ha_ops_begin(&a->ops, type, job);
+}
+
+/* Nobody waits for the answer. */
+static void unload(struct ha_agent *a)
+{
+	a->unloaded = true;
+	ha_ops_cancel(&a->ops, HA_JOB_UNLOAD);
+	begin(a, HA_JOB_UNLOAD);
 }
 
 /*
@@ -144,7 +183,7 @@ static void begin_clearing(struct ha_agent *a, uint64_t epoch)
 		return;
 	}
 	a->clearing = true;
-	clear_slice(a);
+	begin_slice(a, HA_JOB_CLEAR);
 }
 
 static void on_cleared(struct ha_agent *a, int status)
@@ -153,7 +192,7 @@ static void on_cleared(struct ha_agent *a, int status)
 		return;
 	}
 	if (status == 1) {
-		clear_slice(a);
+		begin_slice(a, HA_JOB_CLEAR);
 		return;
 	}
 	a->clearing = false;
@@ -176,10 +215,35 @@ static void stop_clearing(struct ha_agent *a)
 	}
 }
 
+/* What others are told of who is master; NULL: it is not known. */
+static const char *master_uri(const struct ha_agent *a, enum ha_state own_state)
+{
+	const struct ha_snapshot_node *node;
+
+	if (own_state == HA_MASTER) {
+		return a->node_uri;
+	}
+	node = a->newest->master && strcmp(a->newest->master, a->options.id) != 0
+		       ? ha_snapshot_find(a->newest, a->newest->master)
+		       : NULL;
+	return node ? node->record.uri : NULL;
+}
+
+/* The lease is not given up before what must end with it has ended. */
+static void hold_or_go_on(struct ha_agent *a)
+{
+	ha_ops_hold(&a->ops, ha_programs_must_wait(a->options.programs, clock_boot_ms()));
+}
+
 static void on_entered(struct ha_agent *a, const struct ha_action *entered)
 {
 	/* No lock: only this thread replaces it. */
 	ha_announce(a->options.id, entered, a->newest);
+	if (entered->state == HA_MASTER) {
+		ha_programs_renew(a->options.programs, a->engine.until_ms);
+	}
+	ha_programs_enter(a->options.programs, entered, master_uri(a, entered->state));
+	hold_or_go_on(a);
 	if (entered->state == HA_MASTER) {
 		begin_clearing(a, entered->epoch);
 	} else {
@@ -203,7 +267,23 @@ static void carry_out(struct ha_agent *a, const struct ha_actions *actions)
 			begin(a, HA_JOB_READ_PLANE);
 			break;
 		case HA_ACT_CLAIM:
-			begin(a, HA_JOB_CLAIM);
+			begin_claim(a);
+			break;
+		case HA_ACT_RELEASE:
+			begin(a, HA_JOB_RELEASE);
+			break;
+		case HA_ACT_SWITCHOVER:
+			begin_about(a, HA_JOB_SWITCHOVER, action->node);
+			break;
+		case HA_ACT_REMOVE:
+			begin_about(a, HA_JOB_REMOVE, action->node);
+			break;
+		case HA_ACT_LOAD:
+			a->unloaded = false;
+			begin_slice(a, HA_JOB_LOAD);
+			break;
+		case HA_ACT_UNLOAD:
+			unload(a);
 			break;
 		case HA_ACT_ENTERED:
 			on_entered(a, action);
@@ -224,6 +304,9 @@ static void step(struct ha_agent *a, struct ha_event *ev)
 	ha_engine_step(&a->engine, ev, &actions);
 	assert(!ha_engine_violation(&a->engine));
 	(void)pthread_mutex_unlock(&a->lock);
+	if (a->engine.state == HA_MASTER) {
+		ha_programs_renew(a->options.programs, a->engine.until_ms);
+	}
 	carry_out(a, &actions);
 }
 
@@ -250,6 +333,14 @@ static bool is_verdict(enum ha_job_type type, int status)
 		return ha_engine_is_verdict(HA_ACT_READ_PLANE, status);
 	case HA_JOB_CLAIM:
 		return ha_engine_is_verdict(HA_ACT_CLAIM, status);
+	case HA_JOB_RELEASE:
+		return ha_engine_is_verdict(HA_ACT_RELEASE, status);
+	case HA_JOB_SWITCHOVER:
+		return ha_engine_is_verdict(HA_ACT_SWITCHOVER, status);
+	case HA_JOB_REMOVE:
+		return ha_engine_is_verdict(HA_ACT_REMOVE, status);
+	case HA_JOB_LOAD:
+	case HA_JOB_UNLOAD:
 	case HA_JOB_CLEAR:
 	case HA_JOB_TYPE_MAX_:
 		break;
@@ -290,7 +381,7 @@ static void answer(struct ha_agent *a, enum ha_job_type type, const struct ha_jo
 		ev.type = HA_EV_PLANE;
 		if (ev.status == 0) {
 			publish(a, job->snapshot);
-			ha_snapshot_to_plane(job->snapshot, a->options.id, &plane);
+			ha_snapshot_to_plane(job->snapshot, a->options.id, clock_wall_ms(), &plane);
 			ev.plane = &plane;
 		}
 		break;
@@ -298,6 +389,25 @@ static void answer(struct ha_agent *a, enum ha_job_type type, const struct ha_jo
 		ev.type = HA_EV_CLAIM;
 		ev.epoch = job ? job->epoch : 0;
 		break;
+	case HA_JOB_RELEASE:
+		ev.type = HA_EV_RELEASE;
+		break;
+	case HA_JOB_SWITCHOVER:
+		ev.type = HA_EV_SWITCHOVER;
+		break;
+	case HA_JOB_REMOVE:
+		ev.type = HA_EV_REMOVE;
+		break;
+	case HA_JOB_LOAD:
+		if (ev.status == 1 && !a->unloaded) {
+			begin_slice(a, HA_JOB_LOAD);
+			return;
+		}
+		ev.type = HA_EV_LOAD;
+		ev.status = a->unloaded ? -ECANCELED : ev.status;
+		break;
+	case HA_JOB_UNLOAD:
+		return;
 	case HA_JOB_CLEAR:
 		on_cleared(a, ev.status);
 		return;
@@ -321,14 +431,15 @@ static void take_answers(struct ha_agent *a)
 
 static int wait_ms(const struct ha_agent *a)
 {
-	uint64_t at_ms = ha_engine_deadline_ms(&a->engine), ops_ms = ha_ops_deadline_ms(&a->ops);
-	uint64_t now_ms = clock_boot_ms();
+	const uint64_t others_ms[] = {
+		ha_ops_deadline_ms(&a->ops),
+		ha_programs_wait_end_ms(a->options.programs),
+		a->leave_by_ms,
+	};
+	uint64_t at_ms = ha_engine_deadline_ms(&a->engine), now_ms = clock_boot_ms();
 
-	if (ops_ms < at_ms) {
-		at_ms = ops_ms;
-	}
-	if (a->leave_by_ms < at_ms) {
-		at_ms = a->leave_by_ms;
+	for (size_t i = 0; i < sizeof(others_ms) / sizeof(others_ms[0]); i++) {
+		at_ms = others_ms[i] < at_ms ? others_ms[i] : at_ms;
 	}
 	if (at_ms <= now_ms) {
 		return 0;
@@ -342,6 +453,7 @@ static void leave(struct ha_agent *a)
 
 	if (a->leave_by_ms == UINT64_MAX) {
 		a->leave_by_ms = clock_boot_ms() + FAREWELL_MS;
+		a->leave_by_ms += ha_programs_grace_ms(a->options.programs);
 		step(a, &ev);
 	}
 }
@@ -352,11 +464,13 @@ static void run_engine(struct ha_agent *a, int stop_fd)
 		{.fd = ha_ops_fd(&a->ops), .events = POLLIN},
 		{.fd = stop_fd, .events = POLLIN},
 		{.fd = ha_watch_fd(a->watch), .events = POLLIN},
+		{.fd = ha_programs_fd(a->options.programs), .events = POLLIN},
 	};
 
 	while (!a->done && clock_boot_ms() < a->leave_by_ms) {
 		struct ha_event tick = {.type = HA_EV_TICK}, news = {.type = HA_EV_NEWS};
-		bool any = poll(fds, 3, wait_ms(a)) > 0;
+		struct ha_event give_up = {.type = HA_EV_GIVE_UP};
+		bool any = poll(fds, 4, wait_ms(a)) > 0;
 
 		if (any && fds[1].revents) {
 			fds[1].fd = -1; /* told once */
@@ -367,9 +481,16 @@ static void run_engine(struct ha_agent *a, int stop_fd)
 			ha_watch_take(a->watch);
 			step(a, &news);
 		}
+		if (any && fds[3].revents) {
+			if (ha_programs_take(a->options.programs)) {
+				step(a, &give_up);
+			}
+			fds[3].fd = ha_programs_fd(a->options.programs);
+		}
 		if (clock_boot_ms() >= ha_engine_deadline_ms(&a->engine)) {
 			step(a, &tick);
 		}
+		hold_or_go_on(a);
 		if (a->refused && a->options.refusal_is_fatal) {
 			leave(a);
 		}
@@ -420,7 +541,7 @@ int ha_agent_new(const struct ha_agent_options *options, struct ha_dir *dir,
 		 struct ha_snapshot *plane, struct ha_agent **ret, struct err *reterr)
 {
 	_cleanup_free_ struct ha_agent *a = calloc(1, sizeof(*a));
-	struct ha_config cfg = {.mode = options->mode};
+	struct ha_config cfg = {.mode = options->mode, .prune_ms = options->prune_ms};
 
 	if (!a) {
 		return -ENOMEM;

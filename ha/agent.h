@@ -20,13 +20,16 @@
 
 struct ha_agent;
 struct ha_dir;
+struct ha_programs;
 struct ha_snapshot;
 
 struct ha_agent_options {
 	const char *id;                /* must outlive the agent */
 	enum ha_mode mode;             /* HA_MODE_DISABLED: no engine is run, nothing is written */
+	uint64_t prune_ms;             /* remove records that are dead for so long; 0: never */
 	bool clear_on_first_promotion; /* --persist clean */
 	bool refusal_is_fatal;         /* end if the plane refuses the mode */
+	struct ha_programs *programs;  /* NULL: there are none; must outlive ha_agent_run() */
 };
 
 /*

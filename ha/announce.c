@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "ha/election.h"
 #include "ha/snapshot.h"
 
 #define TEXT_BYTES 512
@@ -52,6 +53,26 @@ static enum log_level describe(enum ha_reason reason, const char *own_id,
 		(void)snprintf(ret, n, "running as HA STANDBY (explicitly requested); master %s",
 			       master);
 		return LOG_INFO;
+	case HA_REASON_LOADED:
+		(void)snprintf(ret, n, "has loaded the persisted state; master %s", master);
+		return LOG_INFO;
+	case HA_REASON_HANDED_TO:
+		(void)snprintf(ret, n, "running as HA MASTER, handed over in a switchover");
+		return LOG_INFO;
+	case HA_REASON_HANDED_BACK:
+		(void)snprintf(ret, n,
+			       "running as HA MASTER again: the target of the switchover did not "
+			       "take over, ignoring");
+		return LOG_WARN;
+	case HA_REASON_HANDED_OVER:
+		(void)snprintf(ret, n, "is no longer HA MASTER: handed over in a switchover");
+		return LOG_INFO;
+	case HA_REASON_MODE:
+		(void)snprintf(ret, n, "changes its state: another mode was asked for");
+		return LOG_INFO;
+	case HA_REASON_DISABLED:
+		(void)snprintf(ret, n, "takes no more part: mode disabled was asked for");
+		return LOG_INFO;
 	case HA_REASON_ELECTED:
 		(void)snprintf(ret, n, "running as HA MASTER autodetected");
 		return LOG_INFO;
@@ -85,6 +106,11 @@ static enum log_level describe(enum ha_reason reason, const char *own_id,
 			"failed: its record belongs to another machine, or to the mount that "
 			"was here before, retrying");
 		return LOG_WARN;
+	case HA_REASON_COMMAND:
+		(void)snprintf(
+			ret, n,
+			"is no longer HA MASTER: the command of --exec ended again and again");
+		return LOG_ERR;
 	case HA_REASON_STOPPED:
 		(void)snprintf(ret, n, "terminated");
 		return LOG_INFO;
@@ -104,4 +130,30 @@ void ha_announce(const char *id, const struct ha_action *entered, const struct h
 	log_line(level, "ha", msg, "state=%s previous=%s reason=\"%s\" epoch=%" PRIu64,
 		 ha_state_name(entered->state), ha_state_name(entered->previous),
 		 ha_reason_text(entered->reason), entered->epoch);
+}
+
+void ha_announce_claim(const char *id, const struct ha_plane *plane,
+		       char ret[HA_ANNOUNCE_WHY_BYTES])
+{
+	const struct ha_peer *own = NULL;
+	size_t used = 0;
+
+	for (unsigned i = 0; i < plane->n_peers; i++) {
+		if (strcmp(plane->peers[i].id, id) == 0) {
+			own = &plane->peers[i];
+		}
+	}
+	ret[0] = '\0';
+	for (unsigned i = 0; own && i < plane->n_peers && used < HA_ANNOUNCE_WHY_BYTES; i++) {
+		const struct ha_peer *p = &plane->peers[i];
+
+		if (p != own && p->status != HA_TERMINATED) {
+			used += (size_t)snprintf(ret + used, HA_ANNOUNCE_WHY_BYTES - used,
+						 "%s %s (%s)", used ? "," : "won over", p->id,
+						 ha_election_objection(own, p));
+		}
+	}
+	if (!ret[0]) {
+		(void)snprintf(ret, HA_ANNOUNCE_WHY_BYTES, "won, alone");
+	}
 }

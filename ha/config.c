@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "ha/address.h"
+#include "ha/hooks.h"
 
 enum kind {
 	KIND_FLAG,   /* sets a bool */
@@ -21,10 +22,13 @@ enum kind {
 	KIND_DEFINE, /* adds to .defines */
 };
 
-#define FLAG(member)   KIND_FLAG, offsetof(struct ha_settings, member)
-#define TEXT(member)   KIND_TEXT, offsetof(struct ha_settings, member)
-#define TEXT_COLUMN    42
-#define FIRST_LONG_VAL 256
+#define FLAG(member) KIND_FLAG, offsetof(struct ha_settings, member)
+#define TEXT(member) KIND_TEXT, offsetof(struct ha_settings, member)
+#define TEXT_COLUMN  42
+
+/* A day: who looks for a dead node in the morning still finds it. */
+#define PRUNE_DEFAULT_MS 86400000
+#define FIRST_LONG_VAL   256
 
 /* The one table: what is accepted, and what --help says. */
 static const struct row {
@@ -36,7 +40,10 @@ static const struct row {
 	const char *help;
 } rows[] = {
 	{"highAvailability", NULL, TEXT(mode_text), "MODE",
-	 "auto (default), master, standby, disabled; later: hot_standby, hot_backup"},
+	 "auto (default), master, standby, hot_standby (keeps the persisted state loaded), "
+	 "hot_backup (likewise, never becomes master), disabled"},
+	{"nodeId", NULL, TEXT(node_id), "ID",
+	 "this node's id; default: a new one of 8 characters at each start"},
 	{"persist", NULL, TEXT(persist_text), "MODE",
 	 "disabled (default), auto, rebind (DIR must hold state), clean (the first promotion "
 	 "removes what DIR holds)"},
@@ -57,6 +64,10 @@ static const struct row {
 	 "a further properties file, stronger than the global one"},
 	{"noGlobalBrooklynProperties", NULL, FLAG(no_global_properties), NULL,
 	 "do not read ~/.brooklyn/brooklyn.properties"},
+	{"hooks", NULL, TEXT(hooks_dir), "DIR",
+	 "run DIR/on-promote, on-demote and on-state-change when they are due"},
+	{"exec", NULL, TEXT(exec_command), "COMMAND",
+	 "run COMMAND, by /bin/sh, while this node is master"},
 	{"startupFailOnPersistenceErrors", NULL, FLAG(fail_on_persistence_errors), NULL,
 	 "end with status 2 if the plane refuses the mode"},
 	{"startupContinueOnWebErrors", NULL, FLAG(continue_on_web_errors), NULL,
@@ -198,6 +209,9 @@ static int parse_values(struct ha_settings *s, struct err *reterr)
 		return err_set(reterr, -EINVAL, "--bindAddress: %s is no numeric address",
 			       s->bind_address);
 	}
+	if (s->node_id && !parse_id_is_valid(s->node_id)) {
+		return err_set(reterr, -EINVAL, "--nodeId: %s is no id", s->node_id);
+	}
 	if (s->public_address && !ha_address_is_host(s->public_address)) {
 		return err_set(reterr, -EINVAL, "--publicAddress: %s is no host name or address",
 			       s->public_address);
@@ -328,18 +342,25 @@ static int check_modes(struct ha_settings *s, struct err *reterr)
 			       "Cannot specify highAvailability DISABLED when persistence is "
 			       "CLEAN: only a master may remove state");
 	}
-	if (s->mode == HA_MODE_HOT_STANDBY || s->mode == HA_MODE_HOT_BACKUP) {
-		return err_set(reterr, -EINVAL,
-			       "highAvailability %s comes in a later version; there are auto, "
-			       "master, standby and disabled",
-			       names[s->mode]);
-	}
 	if (s->persistence_location) {
 		return err_set(reterr, -EINVAL,
 			       "persistenceLocation comes in a later version; there "
 			       "is persistenceDir");
 	}
 	return 0;
+}
+
+static int check_programs(const struct ha_settings *s, struct err *reterr)
+{
+	if (s->mode == HA_MODE_DISABLED && (s->hooks_dir || s->exec_command)) {
+		return err_set(reterr, -EINVAL,
+			       "Cannot specify %s when high availability is disabled",
+			       s->hooks_dir ? "hooks" : "exec");
+	}
+	if (s->exec_command && !s->exec_command[0]) {
+		return err_set(reterr, -EINVAL, "--exec: there is no command");
+	}
+	return s->hooks_dir ? ha_hooks_check(s->hooks_dir, reterr) : 0;
 }
 
 static int check_web(struct ha_settings *s, struct err *reterr)
@@ -373,12 +394,13 @@ static int check_web(struct ha_settings *s, struct err *reterr)
 	return 0;
 }
 
-static int get_duration(const struct ha_settings *s, const char *key, uint64_t *ret_ms,
-			struct err *reterr)
+/* *ret_ms stays if it is not given. */
+static int get_duration(const struct ha_settings *s, const char *key, bool may_be_zero,
+			uint64_t *ret_ms, struct err *reterr)
 {
 	const char *text = ha_config_get(s, key);
 
-	if (text && (parse_duration_ms(text, ret_ms) < 0 || *ret_ms == 0)) {
+	if (text && (parse_duration_ms(text, ret_ms) < 0 || (*ret_ms == 0 && !may_be_zero))) {
 		return err_set(reterr, -EINVAL, "%s: %s is no duration such as 500ms or 30s", key,
 			       text);
 	}
@@ -425,10 +447,14 @@ int ha_config_resolve(struct ha_settings *s, struct err *reterr)
 {
 	int r;
 
+	s->prune_ms = PRUNE_DEFAULT_MS;
 	if ((r = load_files(s, reterr)) < 0 || (r = check_modes(s, reterr)) < 0 ||
-	    (r = check_web(s, reterr)) < 0 ||
-	    (r = get_duration(s, "brooklyn.ha.pollPeriod", &s->poll_ms, reterr)) < 0 ||
-	    (r = get_duration(s, "brooklyn.ha.heartbeatTimeout", &s->timeout_ms, reterr)) < 0) {
+	    (r = check_programs(s, reterr)) < 0 || (r = check_web(s, reterr)) < 0 ||
+	    (r = get_duration(s, "brooklyn.ha.pollPeriod", false, &s->poll_ms, reterr)) < 0 ||
+	    (r = get_duration(s, "brooklyn.ha.heartbeatTimeout", false, &s->timeout_ms, reterr)) <
+		    0 ||
+	    (r = get_duration(s, "brooklyn.ha.timeoutForInactiveNodeRemoval", true, &s->prune_ms,
+			      reterr)) < 0) {
 		return r;
 	}
 	return s->persist == HA_PERSIST_DISABLED ? 0 : resolve_dir(s);

@@ -45,11 +45,15 @@ struct ha_settings {
 	const char *bind_address;
 	const char *public_address;
 	const char *local_properties;
+	const char *node_id;
+	const char *hooks_dir;
+	const char *exec_command;
 	struct ha_properties defines; /* -D */
 	struct ha_properties files;
 	uint16_t port;
 	bool next_free_port;
 	uint64_t poll_ms;      /* brooklyn.ha.pollPeriod; 0: not given */
+	uint64_t prune_ms;     /* brooklyn.ha.timeoutForInactiveNodeRemoval; 0: never */
 	uint64_t timeout_ms;   /* brooklyn.ha.heartbeatTimeout; 0: not given */
 	char *persistence_dir; /* NULL: persistence is disabled */
 };

@@ -4,12 +4,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "base/io.h"
 #include "base/parse.h"
+#include "ha/copy.h"
+#include "ha/keeper.h"
 #include "ha/persisted.h"
 #include "ha/snapshot.h"
 
@@ -21,11 +24,14 @@ struct ha_dir {
 	char node_id[PARSE_ID_BYTES];
 	char plane_id[PARSE_ID_BYTES]; /* "" before the first connect */
 	int fd;                        /* of the mount's root, or -EBADF */
+	struct ha_copy *copy;          /* of the persisted state, or NULL */
 	int record_fd;                 /* open for the life of the process, or -EBADF */
+	int witness_fd;                /* of the keeper that holds it as well, or -EBADF */
 };
 
 static void drop_handles(struct ha_dir *d)
 {
+	ha_keeper_lend(d->witness_fd, -EBADF);
 	closep(&d->record_fd);
 	closep(&d->fd);
 	d->record_fd = -EBADF;
@@ -100,6 +106,7 @@ int ha_dir_open(const char *path, const char *node_id, struct ha_dir **ret, stru
 	}
 	d->fd = -EBADF;
 	d->record_fd = -EBADF;
+	d->witness_fd = -EBADF;
 	(void)snprintf(d->node_id, sizeof(d->node_id), "%s", node_id);
 	d->path = strdup(path);
 	if (!d->path) {
@@ -124,9 +131,16 @@ void ha_dir_close(struct ha_dir *d)
 {
 	if (d) {
 		drop_handles(d);
+		closep(&d->witness_fd);
+		ha_copy_free(d->copy);
 		free(d->path);
 		free(d);
 	}
+}
+
+void ha_dir_set_witness(struct ha_dir *d, int keeper_fd)
+{
+	d->witness_fd = keeper_fd;
 }
 
 const char *ha_dir_path(const struct ha_dir *d)
@@ -148,6 +162,7 @@ static int open_record(struct ha_dir *d)
 		return failed(d, errno);
 	}
 	d->record_fd = fd;
+	ha_keeper_lend(d->witness_fd, fd);
 	return 0;
 }
 
@@ -193,25 +208,42 @@ int ha_dir_read_plane(struct ha_dir *d, struct ha_snapshot **ret, struct err *re
 	return r < 0 ? err_wrap(reterr, r, "reading %s", name) : 0;
 }
 
-int ha_dir_claim(struct ha_dir *d, uint64_t *ret_epoch)
+/* Write @text to one of the mount's files, and commit it. */
+static int write_file(struct ha_dir *d, const char *name, const char *text, int *ret_fd)
 {
 	_cleanup_close_ int fd = -EBADF;
-	char epoch[24];
-	int r;
+	int r = connect_mount(d);
 
-	r = connect_mount(d);
 	if (r < 0) {
 		return r;
 	}
-	fd = openat(d->fd, "master", O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(d->fd, name, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) {
 		return failed(d, errno);
 	}
-	r = io_write_full(fd, d->node_id, strlen(d->node_id));
+	r = io_write_full(fd, text, strlen(text));
 	if (r < 0) {
 		return failed(d, -r);
 	}
 	r = committed(d, fd);
+	if (r == 0) {
+		*ret_fd = take_fd(&fd);
+	}
+	return r;
+}
+
+int ha_dir_claim(struct ha_dir *d, const char *why, uint64_t *ret_epoch)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -EBADF;
+	char epoch[24];
+	int r;
+
+	if (asprintf(&text, "%s\n%s\n", d->node_id, why ? why : "") < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	r = write_file(d, "master", text, &fd);
 	if (r < 0) {
 		return r;
 	}
@@ -220,6 +252,55 @@ int ha_dir_claim(struct ha_dir *d, uint64_t *ret_epoch)
 		return failed(d, -r);
 	}
 	return parse_u64(epoch, ret_epoch);
+}
+
+int ha_dir_release(struct ha_dir *d)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	return write_file(d, "master", "\n", &fd);
+}
+
+int ha_dir_switch_over(struct ha_dir *d, const char *node)
+{
+	_cleanup_close_ int fd = -EBADF;
+	_cleanup_free_ char *text = NULL;
+	json_auto_t *order = json_pack("{s:s, s:s, s:b}", "nodeId", node, "user", d->node_id,
+				       "cancel", !node[0]);
+
+	text = order ? json_dumps(order, JSON_COMPACT) : NULL;
+	return text ? write_file(d, ".holdfast/switchover", text, &fd) : -ENOMEM;
+}
+
+int ha_dir_remove_record(struct ha_dir *d, const char *node)
+{
+	char name[sizeof("nodes/") + PARSE_ID_BYTES];
+	int r = connect_mount(d);
+
+	(void)snprintf(name, sizeof(name), "nodes/%s", node);
+	if (r == 0 && unlinkat(d->fd, name, 0) < 0) {
+		r = failed(d, errno);
+	}
+	return r;
+}
+
+int ha_dir_load(struct ha_dir *d, uint64_t until_ms)
+{
+	int r = connect_mount(d);
+
+	if (r == 0 && !d->copy) {
+		r = ha_copy_new(&d->copy);
+	}
+	if (r == 0) {
+		r = ha_copy_refresh(d->copy, d->fd, until_ms);
+	}
+	return r < 0 ? failed(d, -r) : r;
+}
+
+void ha_dir_unload(struct ha_dir *d)
+{
+	ha_copy_free(d->copy);
+	d->copy = NULL;
 }
 
 int ha_dir_is_empty(struct ha_dir *d)

@@ -28,6 +28,12 @@ struct ha_snapshot;
  */
 int ha_dir_open(const char *path, const char *node_id, struct ha_dir **ret, struct err *reterr);
 
+/*
+ * The mount learns of this process's death when its record is closed: have a keeper, by its
+ * ha_keeper_dup(), hold that open, too.  -EBADF: none.
+ */
+void ha_dir_set_witness(struct ha_dir *d, int keeper_fd /* takes */);
+
 /* The kernel then tells the mount that this node's process is gone.  NULL is allowed. */
 void ha_dir_close(struct ha_dir *d);
 
@@ -45,8 +51,26 @@ int ha_dir_write_record(struct ha_dir *d, const char *text);
 /* -EBADMSG with the reason where the text is not as it should be. */
 int ha_dir_read_plane(struct ha_dir *d, struct ha_snapshot **ret, struct err *reterr);
 
-/* Claim the lease `master`.  The answers are those of HA_ACT_CLAIM. */
-int ha_dir_claim(struct ha_dir *d, uint64_t *ret_epoch);
+/*
+ * Claim the lease `master`, because of @why (NULL: for no reason that is told).  The answers are
+ * those of HA_ACT_CLAIM.
+ */
+int ha_dir_claim(struct ha_dir *d, const char *why, uint64_t *ret_epoch);
+
+/* Give the lease `master` back: 0; -EPERM: it is not ours any more; or as above. */
+int ha_dir_release(struct ha_dir *d);
+
+/* Ask for a switchover to @node, or to cancel the one there is (""); see docs/PROTOCOL.md. */
+int ha_dir_switch_over(struct ha_dir *d, const char *node);
+
+/* Remove the record of a node that is dead.  -EBUSY: it is not; -ENOENT. */
+int ha_dir_remove_record(struct ha_dir *d, const char *node);
+
+/*
+ * Bring the loaded copy of the persisted state up to date, as ha_copy_refresh() does; or forget it.
+ */
+int ha_dir_load(struct ha_dir *d, uint64_t until_ms);
+void ha_dir_unload(struct ha_dir *d);
 
 /* 1 if there is no persisted state: no file outside the mount's own names.  0, or -errno. */
 int ha_dir_is_empty(struct ha_dir *d);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ha/election.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -100,14 +99,42 @@ static bool is_before(const struct ha_peer *a, const struct ha_peer *b)
 	return strcmp(a->id, b->id) < 0;
 }
 
-const struct ha_peer *ha_election_winner(const struct ha_plane *plane)
+const char *ha_election_objection(const struct ha_peer *winner, const struct ha_peer *p)
+{
+	if (p->lapsed) {
+		return "lapsed";
+	}
+	if (state_rank(p->status) == 0) {
+		return ha_state_name(p->status);
+	}
+	if (winner->priority != p->priority) {
+		return winner->priority > p->priority ? "lower priority" : "higher priority";
+	}
+	if (version_rank(winner->version) != version_rank(p->version)) {
+		return version_rank(p->version) == 0 ? "no version" : "no release";
+	}
+	if (compare_natural(winner->version, p->version) != 0) {
+		return "older version";
+	}
+	if (winner->status != p->status) {
+		return "not hot";
+	}
+	return "higher id";
+}
+
+bool ha_election_may_win(const struct ha_peer *p)
+{
+	return state_rank(p->status) != 0 && !p->lapsed;
+}
+
+const struct ha_peer *ha_election_winner(const struct ha_plane *plane, const char *but)
 {
 	const struct ha_peer *best = NULL;
 
 	for (unsigned i = 0; i < plane->n_peers; i++) {
 		const struct ha_peer *p = &plane->peers[i];
 
-		if (state_rank(p->status) == 0 || p->lapsed) {
+		if (!ha_election_may_win(p) || (but && strcmp(p->id, but) == 0)) {
 			continue;
 		}
 		if (!best || is_before(p, best)) {

@@ -2,40 +2,24 @@
 #include "ha/fence.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <mntent.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/io.h"
 #include "base/parse.h"
+#include "ha/client.h"
 #include "ha/snapshot.h"
-
-#define MOUNT_TYPE      "fuse.holdfast"
-#define PLANE_ID_XATTR  "user.holdfast.plane_id"
-#define PLANE_FILE      ".holdfast/plane.json"
-#define FENCE_FILE      ".holdfast/fence"
-#define PLANE_MAX_BYTES (16U << 20)
 
 /* What the mount takes, see docs/PROTOCOL.md. */
 #define REASON_MAX_BYTES 95
-#define USER_BYTES       64 /* with the NUL */
 
-enum {
-	EXIT_FENCED = 0,
-	EXIT_COMMAND_LINE = 1,
-	EXIT_NO_CONSENT = 1,
-	EXIT_EXECUTION = 2,
-};
+#define EXIT_NO_CONSENT HA_CLIENT_COMMAND_LINE
 
 struct settings {
 	const char *node;
@@ -112,88 +96,16 @@ static int parse_args(int argc, char **argv, struct settings *ret)
 	return 0;
 }
 
-static void close_mounts(FILE *mounts)
-{
-	(void)endmntent(mounts);
-}
-
-DEFINE_CLEANUP(FILE *, close_mounts);
-
-/* The only mount there is, malloc'd; or NULL, with the reason. */
-static char *find_mount(struct err *reterr)
-{
-	_cleanup_(close_mountsp) FILE *mounts = setmntent("/proc/self/mounts", "re");
-	_cleanup_free_ char *found = NULL;
-	const struct mntent *m;
-
-	if (!mounts) {
-		(void)err_set(reterr, -errno, "/proc/self/mounts: %s", strerror(errno));
-		return NULL;
-	}
-	while ((m = getmntent(mounts))) {
-		if (strcmp(m->mnt_type, MOUNT_TYPE) != 0) {
-			continue;
-		}
-		if (found) {
-			(void)err_set(reterr, -ENOTUNIQ,
-				      "this machine has several Holdfast mounts: say --mount DIR");
-			return NULL;
-		}
-		found = strdup(m->mnt_dir);
-	}
-	if (!found) {
-		(void)err_set(reterr, -ENODEV, "this machine has no Holdfast mount");
-	}
-	return take_ptr(found);
-}
-
-/* The root of the mount.  -ENODEV: it is none. */
-static int open_mount(const char *path, int *ret_fd, struct err *reterr)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0) {
-		return err_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	}
-	if (fgetxattr(fd, PLANE_ID_XATTR, NULL, 0) < 0) {
-		return err_set(reterr, -ENODEV, "%s is no Holdfast mount", path);
-	}
-	*ret_fd = take_fd(&fd);
-	return 0;
-}
-
-/* What the mount answered, in the operator's words. */
-static const char *explain(int r)
-{
-	switch (r) {
-	case -EACCES:
-	case -EPERM:
-		return "only root and the owner of the share may do this";
-	case -ENOENT:
-		return "the plane has no such node or mount";
-	case -EINVAL:
-		return "the mount refuses the reason: it must be one line, of at most 95 bytes";
-	case -ETIMEDOUT:
-		return "no answer from the share: whether it is done is unknown; try again";
-	}
-	return strerror(-r);
-}
-
 /* Ask on the terminal.  0: the operator says yes; EXIT_NO_CONSENT; -errno with its text. */
 static int ask(const struct settings *s, int mount_fd, struct err *reterr)
 {
 	_cleanup_(ha_snapshot_unrefp) struct ha_snapshot *plane = NULL;
-	_cleanup_free_ char *text = NULL;
 	const struct ha_snapshot_node *node;
 	char answer[16] = "";
-	size_t n;
-	int r = io_read_file(mount_fd, PLANE_FILE, PLANE_MAX_BYTES, &text, &n);
+	int r = ha_client_read_plane(mount_fd, &plane, reterr);
 
-	if (r == 0) {
-		r = ha_snapshot_parse(text, n, &plane, reterr);
-	}
-	if (r != 0) {
-		return err_wrap(reterr, r, PLANE_FILE);
+	if (r < 0) {
+		return r;
 	}
 	node = ha_snapshot_find(plane, s->node);
 	if (!node) {
@@ -217,73 +129,43 @@ static int ask(const struct settings *s, int mount_fd, struct err *reterr)
 	return 0;
 }
 
-/* Who types this: "user@host". */
-static void format_user(char ret[USER_BYTES])
-{
-	const char *name = getenv("SUDO_USER");
-	const struct passwd *user = getpwuid(getuid());
-	char host[USER_BYTES] = "", number[16];
-
-	(void)snprintf(number, sizeof(number), "%u", getuid());
-	if (!name || !name[0]) {
-		name = user ? user->pw_name : number;
-	}
-	(void)gethostname(host, sizeof(host) - 1);
-	(void)snprintf(ret, USER_BYTES, "%.31s@%.31s", name, host);
-}
-
 /* What the mount is to be told, malloc'd.  NULL: the reason is no UTF-8. */
 static char *build_request(const struct settings *s)
 {
-	char user[USER_BYTES];
+	char user[HA_CLIENT_USER_BYTES];
 	json_auto_t *request = NULL;
 
-	format_user(user);
+	ha_client_format_user(user);
 	request =
 		json_pack("{s:s, s:s, s:s}", "nodeId", s->node, "reason", s->reason, "user", user);
 	return request ? json_dumps(request, JSON_COMPACT) : NULL;
-}
-
-static int write_request(int mount_fd, const char *text)
-{
-	_cleanup_close_ int fd =
-		openat(mount_fd, FENCE_FILE, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
-	int r;
-
-	if (fd < 0) {
-		return -errno;
-	}
-	r = io_write_full(fd, text, strlen(text));
-	return r < 0 ? r : fsync(fd) < 0 ? -errno : 0;
 }
 
 /* The exit status, or -errno with its text. */
 static int fence(const struct settings *s, struct err *reterr)
 {
 	_cleanup_free_ char *text = build_request(s);
-	_cleanup_free_ char *path = s->mount ? strdup(s->mount) : find_mount(reterr);
 	_cleanup_close_ int fd = -EBADF;
 	int r;
 
 	if (!text) {
 		return err_set(reterr, -EINVAL, "the reason is no UTF-8");
 	}
-	if (!path) {
-		return -ENODEV;
-	}
-	r = open_mount(path, &fd, reterr);
+	r = ha_client_open(s->mount, &fd, reterr);
 	if (r == 0 && !s->yes) {
 		r = ask(s, fd, reterr);
 	}
 	if (r != 0) {
 		return r;
 	}
-	r = write_request(fd, text);
+	r = ha_client_order(fd, "fence", text);
 	if (r < 0) {
-		return err_set(reterr, r, "%s: %s", s->node, explain(r));
+		return err_set(reterr, r, "%s: %s", s->node,
+			       r == -ENOENT ? "the plane has no such node or mount"
+					    : ha_client_explain(r));
 	}
 	(void)printf("%s is fenced: what its mount had is free\n", s->node);
-	return EXIT_FENCED;
+	return HA_CLIENT_DONE;
 }
 
 int ha_fence_main(int argc, char **argv)
@@ -293,7 +175,7 @@ int ha_fence_main(int argc, char **argv)
 	int r;
 
 	if (parse_args(argc, argv, &s) < 0) {
-		return EXIT_COMMAND_LINE;
+		return HA_CLIENT_COMMAND_LINE;
 	}
 	if (s.help) {
 		(void)fputs(usage, stdout);
@@ -301,13 +183,13 @@ int ha_fence_main(int argc, char **argv)
 	}
 	if (!s.yes && !isatty(STDIN_FILENO)) {
 		(void)usage_error("required where there is no terminal to ask on", "--yes");
-		return EXIT_COMMAND_LINE;
+		return HA_CLIENT_COMMAND_LINE;
 	}
 	r = fence(&s, &err);
 	if (r < 0) {
 		(void)fprintf(stderr, "holdfast fence: %s\n",
 			      err.text[0] ? err.text : strerror(-r));
-		return EXIT_EXECUTION;
+		return HA_CLIENT_FAILED;
 	}
 	return r;
 }

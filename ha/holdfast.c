@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "ha/fence.h"
+#include "ha/order.h"
 #include "ha/status.h"
+#include "ha/timing.h"
 
 #define EXIT_COMMAND_LINE 1
 #define EXIT_EXECUTION    2
@@ -23,6 +25,11 @@ static const struct command {
 	{"doctor", "holdfast-doctor", NULL, "is a directory fit to be shared?  BACKING|MOUNTPOINT"},
 	{"index", "holdfast-index", NULL, "look at an index: show, log, verify, sql, export"},
 	{"status", NULL, ha_status_main, "who is master: a table, or --json"},
+	{"switchover", NULL, ha_switchover_main,
+	 "let another node be master: --to NODE, --at TIME"},
+	{"pause", NULL, ha_pause_main, "maintenance: nobody becomes master by itself"},
+	{"resume", NULL, ha_resume_main, "the end of it"},
+	{"timing", NULL, ha_timing_main, "how long a take-over takes at worst, and why"},
 	{"fence", NULL, ha_fence_main, "a machine is off: free its node's leases at once.  NODE"},
 };
 
@@ -32,9 +39,9 @@ static void print_help(void)
 {
 	(void)printf("usage: holdfast COMMAND [option]...\n\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
-		(void)printf("  %-8s %s\n", commands[i].name, commands[i].help);
+		(void)printf("  %-10s %s\n", commands[i].name, commands[i].help);
 	}
-	(void)printf("  %-8s %s\n\n", "help", "print this");
+	(void)printf("  %-10s %s\n\n", "help", "print this");
 	(void)printf("holdfast COMMAND --help tells more; holdfast --version the version.\n");
 }
 

@@ -10,12 +10,14 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "ha/address.h"
 #include "ha/agent.h"
 #include "ha/config.h"
 #include "ha/dir.h"
 #include "ha/pidfile.h"
 #include "ha/preflight.h"
+#include "ha/programs.h"
 #include "ha/snapshot.h"
 #include "ha/view.h"
 #include "rest/auth.h"
@@ -34,6 +36,7 @@ enum exit_status {
 /* The web server and what it stands on. */
 struct web {
 	struct ha_agent *agent;
+	struct ha_programs *programs; /* NULL: there are none */
 	struct rest_plane bare; /* shown when there is no memory for more: it claims nothing */
 	struct rest_auth *auth;
 	const char *bind_address;
@@ -169,6 +172,22 @@ static int run(struct web *w, const struct ha_settings *s, int stop_fd)
 	return r < 0 ? EXIT_EXECUTION : EXIT_STOPPED;
 }
 
+/* Before any thread is started. */
+static int start_programs(struct web *w, const struct ha_settings *s, const char *id,
+			  const struct ha_snapshot *plane)
+{
+	const struct ha_programs_options options = {
+		.hooks_dir = s->hooks_dir,
+		.command = s->exec_command,
+		.node_id = id,
+		.timeout_ms = plane ? plane->timeout_ms : 0,
+		.margin_ms = plane ? plane->margin_ms : 0,
+		.poll_ms = plane ? plane->poll_ms : 0,
+	};
+
+	return ha_programs_start(&options, &w->programs);
+}
+
 /* Everything that can be wrong with the configuration. */
 static int prepare(struct ha_settings *s, const char *id, struct web *w, struct err *reterr)
 {
@@ -177,6 +196,7 @@ static int prepare(struct ha_settings *s, const char *id, struct web *w, struct 
 	struct ha_agent_options options = {
 		.id = id,
 		.mode = s->mode,
+		.prune_ms = s->prune_ms,
 		.clear_on_first_promotion = s->persist == HA_PERSIST_CLEAN,
 		.refusal_is_fatal = s->fail_on_persistence_errors,
 	};
@@ -184,7 +204,14 @@ static int prepare(struct ha_settings *s, const char *id, struct web *w, struct 
 
 	if ((r = web_configure(w, s, reterr)) < 0 ||
 	    (r = ha_preflight(s, id, &dir, &plane, reterr)) < 0 ||
-	    (r = ha_agent_new(&options, dir, plane, &w->agent, reterr)) < 0) {
+	    (r = start_programs(w, s, id, plane)) < 0) {
+		return r;
+	}
+	if (dir) {
+		ha_dir_set_witness(dir, ha_programs_witness(w->programs));
+	}
+	options.programs = w->programs;
+	if ((r = ha_agent_new(&options, dir, plane, &w->agent, reterr)) < 0) {
 		return r;
 	}
 	dir = NULL;
@@ -194,20 +221,25 @@ static int prepare(struct ha_settings *s, const char *id, struct web *w, struct 
 
 static int launch(struct ha_settings *s, int stop_fd)
 {
-	char id[IO_RANDOM_ID_LENGTH + 1];
+	char id[PARSE_ID_BYTES];
 	int r, pid_fd, status;
 	struct err err = {0};
 	struct web web = {.bare = {.own_id = id}};
 
 	io_random_id(id);
+	if (s->node_id) {
+		(void)snprintf(id, sizeof(id), "%s", s->node_id);
+	}
 	r = prepare(s, id, &web, &err);
 	if (r < 0) {
+		ha_programs_stop(web.programs);
 		rest_auth_free(web.auth);
 		return complain(EXIT_CONFIGURATION, &err, r);
 	}
 	r = ha_pidfile_acquire(PID_FILE, &pid_fd, &err);
 	status = r < 0 ? complain(EXIT_EXECUTION, &err, r) : run(&web, s, stop_fd);
 	web_stop(&web);
+	ha_programs_stop(web.programs);
 	if (r == 0) {
 		ha_pidfile_release(PID_FILE, pid_fd);
 	}

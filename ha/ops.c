@@ -45,6 +45,11 @@ void ha_ops_cancel(struct ha_ops *ops, enum ha_job_type type)
 	}
 }
 
+void ha_ops_hold(struct ha_ops *ops, bool hold)
+{
+	ha_worker_hold(ops->worker, hold);
+}
+
 bool ha_ops_next(struct ha_ops *ops, enum ha_job_type *ret_type, struct ha_job **ret_job)
 {
 	uint64_t now_ms = clock_boot_ms();

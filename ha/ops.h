@@ -40,6 +40,9 @@ void ha_ops_begin(struct ha_ops *ops, enum ha_job_type type, struct ha_job *job 
 /* Give it up: it is not carried out if it has not been begun, and not answered. */
 void ha_ops_cancel(struct ha_ops *ops, enum ha_job_type type);
 
+/* Carry out nothing from now on; or go on.  Time limits are as they are. */
+void ha_ops_hold(struct ha_ops *ops, bool hold);
+
 /*
  * The next answer, if there is one.  *ret_job is the caller's; NULL: no answer came in time, and if
  * one comes later it is dropped.

@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,6 +81,64 @@ int ha_persisted_is_empty(int root_fd)
 	int r = has_file(root_fd, ".", 0);
 
 	return r < 0 ? r : !r;
+}
+
+struct walk {
+	ha_persisted_fn *fn;
+	void *ctx;
+	dev_t device;
+};
+
+/* @path is that of the directory, with a slash at the end; or "" for the root. */
+static int each_below(const struct walk *w, int parent, const char *name, const char *path,
+		      unsigned depth)
+{
+	_cleanup_(close_streamp) DIR *stream = open_stream(parent, name);
+	const struct dirent *entry;
+	char below[PATH_MAX];
+	struct stat st;
+
+	if (!stream) {
+		return errno == ENOENT ? 0 : -errno; /* removed meanwhile */
+	}
+	if (depth == DEPTH_MAX) {
+		return -ELOOP;
+	}
+	while (errno = 0, (entry = readdir(stream))) {
+		bool is_dir;
+		int r;
+
+		if (is_dot(entry->d_name) || (depth == 0 && is_mounts_own(entry->d_name)) ||
+		    fstatat(dirfd(stream), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			continue;
+		}
+		is_dir = S_ISDIR(st.st_mode);
+		if (st.st_dev != w->device || (!is_dir && !S_ISREG(st.st_mode))) {
+			continue;
+		}
+		if (snprintf(below, sizeof(below), "%s%s%s", path, entry->d_name,
+			     is_dir ? "/" : "") >= (int)sizeof(below)) {
+			return -ENAMETOOLONG;
+		}
+		r = is_dir ? each_below(w, dirfd(stream), entry->d_name, below, depth + 1)
+			   : w->fn(w->ctx, dirfd(stream), entry->d_name, below, &st);
+		if (r != 0) {
+			return r;
+		}
+	}
+	return -errno;
+}
+
+int ha_persisted_each(int root_fd, ha_persisted_fn *fn, void *ctx)
+{
+	struct walk w = {.fn = fn, .ctx = ctx};
+	struct stat st;
+
+	if (fstat(root_fd, &st) < 0) {
+		return -errno;
+	}
+	w.device = st.st_dev;
+	return each_below(&w, root_fd, ".", "", 0);
 }
 
 static int clear_below(int parent, const char *name, dev_t device, uint64_t until_ms,

@@ -52,12 +52,37 @@ static int parse_node(const char *id, const json_t *entry, struct ha_snapshot_no
 	    get_u64(entry, "beat", &node.beat, NULL) < 0) {
 		return -EBADMSG;
 	}
+	(void)get_u64(entry, "ageMs", &node.age_ms, NULL); /* missing: of no age */
 	if (json_is_integer(remote)) {
 		node.remote_wall_ms = json_integer_value(remote);
 	}
 	node.lapsed = json_is_true(lapsed);
 	*ret = node;
 	return ha_record_decode(json_object_get(entry, "record"), id, &ret->record);
+}
+
+static int parse_switchover(const json_t *o, struct ha_snapshot *s, struct err *reterr)
+{
+	const char *phase = json_string_value(json_object_get(o, "phase"));
+	int r;
+
+	if (!o || json_is_null(o)) {
+		return 0;
+	}
+	for (enum ha_switchover_phase p = HA_SWITCHOVER_PLANNED; p < HA_SWITCHOVER_MAX_; p++) {
+		if (phase && strcmp(phase, ha_switchover_name(p)) == 0) {
+			s->switchover = p;
+		}
+	}
+	s->switchover_to = json_string_value(json_object_get(o, "to"));
+	s->switchover_from = json_string_value(json_object_get(o, "from"));
+	if (s->switchover == HA_SWITCHOVER_NONE ||
+	    (s->switchover_to && !parse_id_is_valid(s->switchover_to)) ||
+	    (s->switchover_from && !parse_id_is_valid(s->switchover_from))) {
+		return err_set(reterr, -EBADMSG, "\"switchover\" is none");
+	}
+	r = get_u64(o, "atTimestamp", &s->switchover_at_wall_ms, reterr);
+	return r < 0 ? r : get_u64(o, "ageMs", &s->switchover_age_ms, reterr);
 }
 
 static int parse_root(const json_t *root, struct ha_snapshot *s, struct err *reterr)
@@ -71,10 +96,12 @@ static int parse_root(const json_t *root, struct ha_snapshot *s, struct err *ret
 	    (r = get_u64(root, "generation", &s->generation, reterr)) < 0 ||
 	    (r = get_u64(root, "heartbeatTimeoutMs", &s->timeout_ms, reterr)) < 0 ||
 	    (r = get_u64(root, "pollPeriodMs", &s->poll_ms, reterr)) < 0 ||
-	    (r = get_u64(root, "marginMs", &s->margin_ms, reterr)) < 0) {
+	    (r = get_u64(root, "marginMs", &s->margin_ms, reterr)) < 0 ||
+	    (r = parse_switchover(json_object_get(root, "switchover"), s, reterr)) < 0) {
 		return r;
 	}
 	s->problem = json_string_value(json_object_get(root, "problem"));
+	s->paused_by = json_string_value(json_object_get(root, "pausedBy"));
 	r = parse_lease(json_object_get(json_object_get(root, "leases"), "master"), s, reterr);
 	if (r < 0) {
 		return err_wrap(reterr, r, "lease \"master\"");
@@ -168,15 +195,31 @@ static void to_peer(const struct ha_snapshot_node *n, struct ha_peer *ret)
 		.status = n->record.status,
 		.priority = n->record.priority,
 		.beat = n->beat,
+		.age_ms = n->age_ms,
 		.lapsed = n->lapsed,
 	};
 	(void)snprintf(ret->id, sizeof(ret->id), "%s", n->record.id);
 	(void)snprintf(ret->version, sizeof(ret->version), "%s", n->record.version);
 }
 
-void ha_snapshot_to_plane(const struct ha_snapshot *s, const char *own_id, struct ha_plane *ret)
+static void to_switchover(const struct ha_snapshot *s, int64_t now_wall_ms,
+			  struct ha_switchover *ret)
 {
-	*ret = (struct ha_plane){.epoch = s->epoch};
+	*ret = (struct ha_switchover){
+		.phase = s->switchover,
+		.due = now_wall_ms >= 0 && (uint64_t)now_wall_ms >= s->switchover_at_wall_ms,
+		.age_ms = s->switchover_age_ms,
+	};
+	(void)snprintf(ret->to, sizeof(ret->to), "%s", s->switchover_to ? s->switchover_to : "");
+	(void)snprintf(ret->from, sizeof(ret->from), "%s",
+		       s->switchover_from ? s->switchover_from : "");
+}
+
+void ha_snapshot_to_plane(const struct ha_snapshot *s, const char *own_id, int64_t now_wall_ms,
+			  struct ha_plane *ret)
+{
+	*ret = (struct ha_plane){.epoch = s->epoch, .paused = s->paused_by != NULL};
+	to_switchover(s, now_wall_ms, &ret->switchover);
 	(void)snprintf(ret->master, sizeof(ret->master), "%s", s->master ? s->master : "");
 	for (enum rank rank = 0; rank < RANK_MAX_; rank++) {
 		for (size_t i = 0; i < s->n_nodes && ret->n_peers < HA_PEERS_MAX; i++) {

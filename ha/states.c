@@ -86,6 +86,20 @@ static void format_age(int64_t seen_ms, int64_t newest_ms, char *ret, size_t n)
 	}
 }
 
+static void print_orders(const json_t *states, FILE *out)
+{
+	const char *paused = text_of(states, "pausedBy");
+	const json_t *switchover = json_object_get(states, "switchover");
+	const char *phase = text_of(switchover, "phase"), *to = text_of(switchover, "to");
+
+	if (paused) {
+		(void)fprintf(out, "paused by %s: nobody becomes master by itself\n", paused);
+	}
+	if (phase) {
+		(void)fprintf(out, "switchover %s, to %s\n", phase, to ? to : "the best");
+	}
+}
+
 void ha_states_print(const struct json_t *states, FILE *out)
 {
 	json_t *nodes = json_object_get(states, "nodes"), *node;
@@ -114,4 +128,5 @@ void ha_states_print(const struct json_t *states, FILE *out)
 			      text_of(node, "status"), uri_width, uri ? uri : "-", age,
 			      is_master ? "  master" : "", is_own ? "  (answered this)" : "");
 	}
+	print_orders(states, out);
 }

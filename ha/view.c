@@ -65,6 +65,10 @@ const struct rest_plane *ha_view_new(struct ha_snapshot *newest, const struct ha
 		v->plane.generation = newest->generation;
 		v->plane.master_id = newest->master;
 		v->plane.epoch = newest->epoch;
+		v->plane.paused_by = newest->paused_by;
+		v->plane.switchover_phase = ha_switchover_name(newest->switchover);
+		v->plane.switchover_to = newest->switchover_to;
+		v->plane.switchover_from = newest->switchover_from;
 	}
 	if (own->status == HA_MASTER) {
 		/* The claim's answer may be newer than the last reading. */

@@ -14,10 +14,11 @@
 
 /*
  * After this part of a poll period the file is looked at again.  A mount that looks four times a
- * poll period what others have published has no more news than that, and one that cannot tell,
- * whose files are always ready, costs no more readings.
+ * poll period what others have published has no more news than that, but in a switchover, when this
+ * is part of the time without a master; and one that cannot tell, whose files are always ready,
+ * costs no more readings.
  */
-#define LOOKS_PER_POLL 8
+#define LOOKS_PER_POLL 32
 
 struct ha_watch {
 	/* Set before the thread starts. */

@@ -23,6 +23,7 @@ struct ha_worker {
 	pthread_cond_t changed;   /* wait_cond_init() */
 	struct job_list waiting;  /* by lock */
 	struct job_list answered; /* by lock */
+	bool held;                /* by lock: no job is to be begun */
 	bool stopping;            /* by lock */
 	bool ended;               /* by lock: the thread touches nothing any more */
 };
@@ -82,7 +83,22 @@ static void carry_out(struct ha_dir *dir, struct ha_job *job)
 		job->status = ha_dir_read_plane(dir, &job->snapshot, NULL);
 		break;
 	case HA_JOB_CLAIM:
-		job->status = ha_dir_claim(dir, &job->epoch);
+		job->status = ha_dir_claim(dir, job->record, &job->epoch);
+		break;
+	case HA_JOB_RELEASE:
+		job->status = ha_dir_release(dir);
+		break;
+	case HA_JOB_SWITCHOVER:
+		job->status = ha_dir_switch_over(dir, job->node);
+		break;
+	case HA_JOB_REMOVE:
+		job->status = ha_dir_remove_record(dir, job->node);
+		break;
+	case HA_JOB_LOAD:
+		job->status = ha_dir_load(dir, clock_boot_ms() + job->slice_ms);
+		break;
+	case HA_JOB_UNLOAD:
+		ha_dir_unload(dir);
 		break;
 	case HA_JOB_CLEAR:
 		job->status = ha_dir_clear(dir, clock_boot_ms() + job->slice_ms);
@@ -100,7 +116,7 @@ static void *run(void *arg)
 
 	(void)pthread_mutex_lock(&w->lock);
 	for (;;) {
-		while (!w->stopping && !w->waiting.first) {
+		while (!w->stopping && (w->held || !w->waiting.first)) {
 			(void)pthread_cond_wait(&w->changed, &w->lock);
 		}
 		if (w->stopping) {
@@ -192,6 +208,14 @@ void ha_worker_cancel(struct ha_worker *w, uint64_t id)
 			break;
 		}
 	}
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
+void ha_worker_hold(struct ha_worker *w, bool hold)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	w->held = hold;
+	(void)pthread_cond_signal(&w->changed);
 	(void)pthread_mutex_unlock(&w->lock);
 }
 

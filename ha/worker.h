@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 
 struct ha_dir;
 struct ha_snapshot;
@@ -22,7 +23,12 @@ enum ha_job_type {
 	HA_JOB_WRITE_RECORD,
 	HA_JOB_READ_PLANE,
 	HA_JOB_CLAIM,
-	HA_JOB_CLEAR, /* one slice of removing all persisted state */
+	HA_JOB_RELEASE,
+	HA_JOB_SWITCHOVER,
+	HA_JOB_REMOVE,
+	HA_JOB_LOAD,   /* one slice of bringing the loaded copy up to date */
+	HA_JOB_UNLOAD, /* forget it */
+	HA_JOB_CLEAR,  /* one slice of removing all persisted state */
 	HA_JOB_TYPE_MAX_,
 };
 
@@ -30,10 +36,11 @@ enum ha_job_type {
 struct ha_job {
 	enum ha_job_type type;
 	uint64_t id;
-	char *record;      /* WRITE_RECORD: the text */
-	uint64_t slice_ms; /* CLEAR: how long it may take */
+	char *record;              /* WRITE_RECORD: the text; CLAIM: why */
+	char node[PARSE_ID_BYTES]; /* SWITCHOVER ("": cancel), REMOVE */
+	uint64_t slice_ms;         /* CLEAR, LOAD: how long it may take */
 
-	int status;                   /* 0 or -errno; CLEAR: 1 if it must be asked again */
+	int status;                   /* 0 or -errno; CLEAR, LOAD: 1 if it must be asked again */
 	uint64_t epoch;               /* CLAIM, if 0 */
 	struct ha_snapshot *snapshot; /* READ_PLANE, if 0 */
 
@@ -64,6 +71,9 @@ struct ha_job *ha_worker_take(struct ha_worker *w);
  * that is under way is answered some day.
  */
 void ha_worker_cancel(struct ha_worker *w, uint64_t id);
+
+/* Begin no job from now on; or go on.  What is under way goes on. */
+void ha_worker_hold(struct ha_worker *w, bool hold);
 
 /*
  * Finish the job under way, forget the others, close the directory and free everything.

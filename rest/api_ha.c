@@ -29,12 +29,21 @@ static json_t *nodes_to_json(const struct rest_plane *p)
 	return nodes;
 }
 
+static json_t *switchover_to_json(const struct rest_plane *p)
+{
+	return p->switchover_phase ? json_pack("{s:s,s:s?,s:s?}", "phase", p->switchover_phase,
+					       "to", p->switchover_to, "from", p->switchover_from)
+				   : json_null();
+}
+
 /* `links` is always empty in Apache Brooklyn, too. */
 static json_t *plane_to_json(const struct rest_plane *p)
 {
-	return json_pack("{s:s,s:s?,s:o,s:{},s:s?,s:I,s:I}", "ownId", p->own_id, "masterId",
-			 p->master_id, "nodes", nodes_to_json(p), "links", "planeId", p->plane_id,
-			 "epoch", (json_int_t)p->epoch, "generation", (json_int_t)p->generation);
+	return json_pack("{s:s,s:s?,s:o,s:{},s:s?,s:I,s:I,s:s?,s:o}", "ownId", p->own_id,
+			 "masterId", p->master_id, "nodes", nodes_to_json(p), "links", "planeId",
+			 p->plane_id, "epoch", (json_int_t)p->epoch, "generation",
+			 (json_int_t)p->generation, "pausedBy", p->paused_by, "switchover",
+			 switchover_to_json(p));
 }
 
 int rest_api_ha_state(const struct rest_backend *b, char **ret_text)

@@ -28,6 +28,10 @@ struct rest_plane {
 	const char *master_id; /* NULL: nobody holds the lease */
 	uint64_t epoch;        /* of the lease `master`; 0: never granted */
 	uint64_t generation;
+	const char *paused_by;        /* NULL: the plane is not paused */
+	const char *switchover_phase; /* "planned", "announced", "handed"; NULL: there is none */
+	const char *switchover_to;    /* NULL: whom the master finds best */
+	const char *switchover_from;  /* NULL: nobody yet */
 	size_t n_nodes;
 	const struct rest_node *nodes;
 };

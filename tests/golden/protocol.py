@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 # pylint: disable-next=wrong-import-position
-from harness import BUILD, PATIENCE_S, SOURCE, check, expect, expect_equal, main, wait_until, write_fully  # noqa: E402
+from harness import BUILD, PATIENCE_S, SOURCE, check, expect, errno_of, expect_equal, main, wait_until, write_fully  # noqa: E402
 
 PAGE = SOURCE / "docs/PROTOCOL.md"
 FENCE = re.compile(r"^```\w+ golden=(\S+)\n(.*?)^```$", re.M | re.S)
@@ -230,6 +230,12 @@ def a_plane_shows_what_the_page_shows(world):
     write_fully(plane.mounts[1].point / ".holdfast/fence", json.dumps(fence).encode())
     expect_equal(plane.mounts[1].dump().count(f"'fenced: {fence['reason']}','{fence['user']}'".encode()), 1,
                  "rows of the history with the reason and the user of the fence")
+    other = plane.mounts[1].point / ".holdfast"
+    expect_equal(errno_of(write_fully, other / "switchover", example("switchover").encode()), "ENOENT",
+                 "a switchover to a node that is not there")
+    write_fully(other / "pause", example("pause").encode())
+    pause = json.loads(example("pause"))
+    expect_equal(plane.mounts[1].plane()["pausedBy"], pause["user"], "who paused the plane")
     log = (plane.point / "change.log").read_text().splitlines(keepends=True)
     expect_same_pattern("".join(log[:example("change.log").count("\n")]), "change.log")
 

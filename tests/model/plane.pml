@@ -54,7 +54,7 @@
  *
  * Not in the model: the operations inside the gate (gate_shut() has waited for them when a LEAVE
  * or a new epoch is prepared), several leases, removed records, a share that stops a mount by
- * damage.
+ * damage, switchovers and pauses (fs/orders.c: they only refuse claims).
  *
  * N, LAG, TIMEOUT, MARGIN and SKEW come from the command line, and which of these are in: CRASHES
  * (and restarts), LEAVES, RECLAIMS (a holder claims again, for a new epoch), REFUSALS (ENOSPC and

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Once the faults are over, somebody must lead by this long before the end, and stay. */
@@ -59,6 +60,11 @@ void sim_format_id(uint32_t id, char *ret)
 		*--p = (char)('0' + left % 10);
 	}
 	*ret = id ? 'n' : '\0';
+}
+
+uint32_t sim_parse_id(const char *id)
+{
+	return id[0] ? (uint32_t)strtoul(id + 1, NULL, 10) : 0;
 }
 
 void sim_broke(struct sim *s, const char *what, unsigned machine)
@@ -152,10 +158,12 @@ static unsigned current_master(const struct sim *s)
 
 static enum ha_mode any_mode(struct sim *s)
 {
-	if (sim_chance(s, 150)) {
-		return HA_MODE_MASTER;
-	}
-	return sim_chance(s, 150) ? HA_MODE_STANDBY : HA_MODE_AUTO;
+	static const enum ha_mode modes[] = {
+		HA_MODE_MASTER,      HA_MODE_MASTER,      HA_MODE_STANDBY,   HA_MODE_STANDBY,
+		HA_MODE_HOT_STANDBY, HA_MODE_HOT_STANDBY, HA_MODE_HOT_BACKUP};
+
+	return sim_chance(s, 500) ? modes[sim_below(s, sizeof(modes) / sizeof(modes[0]))]
+				  : HA_MODE_AUTO;
 }
 
 static uint64_t fault_end_ms(struct sim *s, unsigned max_ms)
@@ -200,9 +208,54 @@ static bool needs_restart(struct sim *s, const struct sim_daemon *d)
 	       (sim_is_quiet(s) || sim_chance(s, 200));
 }
 
+/* To any node, whichever mount the operator sits at; dead ones, and the master itself, included. */
+static void order_switchover(struct sim *s)
+{
+	struct sim_request order = {.ask = SIM_ASK_SWITCHOVER};
+
+	if (sim_chance(s, 700)) {
+		order.target = s->machines[sim_below(s, s->n_machines)].daemon.id;
+	}
+	order.any = order.target != 0 || sim_chance(s, 800); /* or cancel */
+	sim_mount_order(s, (unsigned)sim_below(s, s->n_machines), &order);
+}
+
+static void order_pause(struct sim *s, bool paused)
+{
+	sim_mount_order(s, (unsigned)sim_below(s, s->n_machines),
+			&(struct sim_request){.ask = SIM_ASK_PAUSE, .any = paused});
+}
+
+static void operate(struct sim *s)
+{
+	const struct sim_faults *f = &s->faults;
+	bool paused = s->attempts[s->store.chain[s->store.highest]].index.paused;
+
+	if (sim_chance(s, f->switchover_permille)) {
+		order_switchover(s);
+	}
+	if (paused ? sim_is_quiet(s) || sim_chance(s, 100)
+		   : sim_chance(s, f->maintenance_permille)) {
+		order_pause(s, !paused);
+	}
+	for (unsigned i = 0; i < s->n_machines; i++) {
+		if (sim_chance(s, f->mode_permille)) {
+			sim_daemon_set_mode(s, i,
+					    sim_chance(s, 200) ? HA_MODE_DISABLED : any_mode(s));
+		}
+	}
+	/* Somebody must be able to lead in the end. */
+	if (sim_is_quiet(s) && (s->machines[0].daemon.engine.rest == HA_FAILED ||
+				s->machines[0].daemon.engine.rest == HA_HOT_BACKUP)) {
+		sim_daemon_set_mode(s, 0, HA_MODE_AUTO);
+	}
+}
+
 static void faults(struct sim *s)
 {
 	const struct sim_faults *f = &s->faults;
+
+	operate(s);
 
 	if (sim_chance(s, f->stall_permille)) {
 		s->store.stalled_until_ms = fault_end_ms(s, f->stall_max_ms);
@@ -268,6 +321,30 @@ static uint64_t earliest(const struct sim *s, const struct sim_event *ev)
 	return 0;
 }
 
+/* What makes two runs of one world differ shows here, at the latest a few events later. */
+static void note(struct sim *s, const struct sim_event *ev)
+{
+	const struct sim_machine *m = &s->machines[ev->machine];
+	const uint64_t facts[] = {s->now_ms,
+				  ev->kind,
+				  ev->machine,
+				  m->mount.head,
+				  m->mount.head_nonce,
+				  m->mount.phase,
+				  m->daemon.engine.state,
+				  m->daemon.engine.reason,
+				  m->daemon.n_ops,
+				  m->daemon.engine.until_ms};
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		s->digest = (s->digest ^ facts[i]) * 0x100000001b3ULL;
+		if (s->traced) {
+			(void)printf("%" PRIu64 "%c", facts[i],
+				     i + 1 < sizeof(facts) / sizeof(facts[0]) ? ' ' : '\n');
+		}
+	}
+}
+
 static void advance(struct sim *s)
 {
 	struct sim_event ev = pop(s);
@@ -309,6 +386,7 @@ static void advance(struct sim *s)
 		sim_daemon_handle(s, &ev);
 		break;
 	}
+	note(s, &ev);
 }
 
 void sim_init(struct sim *s, uint64_t seed, unsigned n_machines, const struct sim_faults *faults,
@@ -349,7 +427,7 @@ bool sim_run(struct sim *s)
 	if (master == SIM_MACHINES_MAX || current_master(s) != master) {
 		sim_broke(s, "nobody leads for good after the faults ended", master);
 	}
-	if (s->steps > (unsigned long)s->n_machines * s->now_ms / 1000 * SIM_EVENTS_PER_S) {
+	if (s->steps > s->n_machines * s->now_ms / 1000 * SIM_EVENTS_PER_S(s->n_machines)) {
 		sim_broke(s, "a machine is busy for nothing", 0);
 	}
 	return !s->why[0];

@@ -16,19 +16,20 @@
 #include "fs/lease.h"
 #include "ha/engine.h"
 
-#define SIM_MACHINES_MAX 5
-#define SIM_ROWS_MAX     16
-#define SIM_REQUESTS_MAX 64
+#define SIM_MACHINES_MAX 7
+#define SIM_ROWS_MAX     20
+#define SIM_REQUESTS_MAX 128
 #define SIM_OPS_MAX      8
 #define SIM_EVENTS_MAX   4096
-#define SIM_ATTEMPTS_MAX 16384 /* also the highest number of a generation */
+#define SIM_ATTEMPTS_MAX 65536
+#define SIM_NUMBERS_MAX  16384 /* of generations, and epochs */
 #define SIM_WHY_MAX      160
 
 /*
  * A machine that has more events than this per second on average is in a busy loop.  Each
- * generation, whoever committed it, is some events to all of them.
+ * generation, whoever committed it, is some events to all of the @n machines.
  */
-#define SIM_EVENTS_PER_S 80
+#define SIM_EVENTS_PER_S(n) (40 + 10UL * (n))
 
 /* Chances are drawn for each machine each second, or for each call to the store. */
 struct sim_faults {
@@ -41,6 +42,9 @@ struct sim_faults {
 	unsigned machine_sleep_permille; /* nothing leaves it either */
 	unsigned cut_permille;           /* the network between it and the store is down */
 	unsigned pause_max_ms;           /* for the pauses, the sleep and the cut */
+	unsigned switchover_permille;    /* an operator asks for it; of the world, as a pause is */
+	unsigned maintenance_permille;   /* pauses the plane, or ends that */
+	unsigned mode_permille;          /* a daemon is told another mode */
 	unsigned stall_permille;         /* the store does nothing for a while */
 	unsigned stall_max_ms;
 
@@ -70,6 +74,11 @@ struct sim_row {
 struct sim_index {
 	uint32_t holder; /* 0: the lease is free */
 	uint64_t epoch;
+	uint64_t beat_floor; /* the highest beat of all records that were removed */
+	bool paused;
+	enum lease_switchover phase;
+	uint32_t to; /* 0: whom the master finds best */
+	uint32_t from;
 	struct sim_row rows[SIM_ROWS_MAX];
 };
 
@@ -78,6 +87,7 @@ struct sim_attempt {
 	uint64_t number;
 	uint64_t parent; /* nonce */
 	unsigned grants; /* claims granted in it */
+	bool ordered;    /* a switchover or a pause was asked for in it */
 	bool denied;     /* somebody was told that it failed */
 	struct sim_index index;
 };
@@ -110,7 +120,12 @@ enum sim_ask {
 	SIM_ASK_RECORD,
 	SIM_ASK_CLAIM,
 	SIM_ASK_PLANE,
-	SIM_ASK_DEATH, /* not asked: the kernel closed the record's descriptor */
+	SIM_ASK_RELEASE,
+	SIM_ASK_SWITCHOVER, /* to .target; 0: cancel.  An operator has no .op */
+	SIM_ASK_REMOVE,     /* the record of .target */
+	SIM_ASK_LOAD,       /* nothing of the plane: the mount answers */
+	SIM_ASK_PAUSE,      /* or resume: an operator */
+	SIM_ASK_DEATH,      /* not asked: the kernel closed the record's descriptor */
 };
 
 struct sim_request {
@@ -118,6 +133,8 @@ struct sim_request {
 	uint64_t op;
 	unsigned daemon_life;
 	uint32_t node;
+	uint32_t target;
+	bool any; /* SWITCHOVER: let the master find one */
 	int64_t priority;
 	enum ha_state state; /* RECORD */
 	bool answered;       /* with ETIMEDOUT: it may be published, nobody waits */
@@ -181,6 +198,7 @@ struct sim_mount {
 	uint64_t head_nonce;
 	struct sim_index index;
 	struct sim_watch watch[SIM_ROWS_MAX];
+	uint64_t phase_since_ms; /* own clock: the switchover was first seen in its phase */
 	uint64_t verified_ms; /* own clock: the next generation, if any, was created after this */
 	bool shut;            /* the gate is closed: a request under way gives the lease up */
 	enum sim_phase phase;
@@ -225,9 +243,10 @@ struct sim_machine {
 struct sim_store {
 	uint64_t highest, lowest;
 	uint64_t stalled_until_ms;
-	uint64_t nonce[SIM_ATTEMPTS_MAX]; /* by number; 0: not there */
-	uint64_t created_ms[SIM_ATTEMPTS_MAX];
-	uint64_t chain[SIM_ATTEMPTS_MAX]; /* by number: the first nonce ever there */
+	uint64_t handed_ms;              /* when `master` was handed over last */
+	uint64_t nonce[SIM_NUMBERS_MAX]; /* by number; 0: not there */
+	uint64_t created_ms[SIM_NUMBERS_MAX];
+	uint64_t chain[SIM_NUMBERS_MAX]; /* by number: the first nonce ever there */
 };
 
 struct sim {
@@ -238,8 +257,10 @@ struct sim {
 	struct sim_faults faults;
 	struct sim_machine machines[SIM_MACHINES_MAX];
 	struct sim_store store;
-	uint64_t granted[SIM_ATTEMPTS_MAX]; /* by epoch: the nonce that granted it */
-	unsigned long steps, masters, commits, crashes, pauses;
+	uint64_t granted[SIM_NUMBERS_MAX]; /* by epoch: the nonce that granted it */
+	unsigned long steps, masters, commits, crashes, pauses, handed, orders;
+	uint64_t digest; /* of all events in their order, and what the machines were after each */
+	bool traced;     /* print each event */
 	char why[SIM_WHY_MAX]; /* set when a property broke */
 	uint64_t n_attempts;
 	unsigned n_events;
@@ -263,6 +284,7 @@ bool sim_chance(struct sim *s, unsigned permille); /* never in quiet times */
 uint64_t sim_delay_ms(struct sim *s);              /* of one message */
 uint64_t sim_local_ms(const struct sim *s, unsigned machine);
 void sim_post(struct sim *s, struct sim_event ev, uint64_t after_ms);
+uint32_t sim_parse_id(const char *id);
 void sim_format_id(uint32_t id, char *ret); /* "" for 0; in the order of the numbers */
 void sim_broke(struct sim *s, const char *what, unsigned machine);
 
@@ -273,6 +295,7 @@ void sim_store_serve(struct sim *s, const struct sim_event *ev);
 /* sim_mount.c */
 void sim_mount_start(struct sim *s, unsigned i);
 void sim_mount_crash(struct sim *s, unsigned i);
+void sim_mount_order(struct sim *s, unsigned i, const struct sim_request *order);
 void sim_mount_handle(struct sim *s, const struct sim_event *ev);
 bool sim_mount_gate_is_open(const struct sim *s, unsigned i);
 
@@ -280,6 +303,7 @@ bool sim_mount_gate_is_open(const struct sim *s, unsigned i);
 void sim_daemon_start(struct sim *s, unsigned i, enum ha_mode mode);
 void sim_daemon_crash(struct sim *s, unsigned i);
 void sim_daemon_stop(struct sim *s, unsigned i);
+void sim_daemon_set_mode(struct sim *s, unsigned i, enum ha_mode mode);
 void sim_daemon_tell(struct sim *s, unsigned i);
 void sim_daemon_handle(struct sim *s, const struct sim_event *ev);
 

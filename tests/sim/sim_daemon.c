@@ -10,6 +10,8 @@
 #define NEWS_MAX          2
 #define NEWS_DELAY_MAX_MS 125
 
+#define PRUNE_MS 20000
+
 static struct sim_daemon *daemon_of(struct sim *s, unsigned i)
 {
 	return &s->machines[i].daemon;
@@ -55,6 +57,21 @@ static void execute_next(struct sim *s, unsigned i)
 	case HA_ACT_READ_PLANE:
 		ev.request.ask = SIM_ASK_PLANE;
 		break;
+	case HA_ACT_RELEASE:
+		ev.request.ask = SIM_ASK_RELEASE;
+		break;
+	case HA_ACT_SWITCHOVER:
+		ev.request.ask = SIM_ASK_SWITCHOVER;
+		ev.request.target = sim_parse_id(d->ops[0].action.node);
+		break;
+	case HA_ACT_REMOVE:
+		ev.request.ask = SIM_ASK_REMOVE;
+		ev.request.target = sim_parse_id(d->ops[0].action.node);
+		break;
+	case HA_ACT_LOAD:
+		ev.request.ask = SIM_ASK_LOAD;
+		break;
+	case HA_ACT_UNLOAD:
 	case HA_ACT_ENTERED:
 	case HA_ACT_EXIT:
 		break;
@@ -74,14 +91,21 @@ static void carry_out(struct sim *s, unsigned i, const struct ha_actions *action
 		case HA_ACT_WRITE_RECORD:
 		case HA_ACT_READ_PLANE:
 		case HA_ACT_CLAIM:
+		case HA_ACT_RELEASE:
+		case HA_ACT_SWITCHOVER:
+		case HA_ACT_REMOVE:
+		case HA_ACT_LOAD:
 			assert(d->n_ops < SIM_OPS_MAX);
 			d->ops[d->n_ops++] = (struct sim_op){.id = ++s->next_id, .action = *a};
 			limit = for_daemon(s, i, SIM_EV_OP_LIMIT, s->next_id);
 			limit.status = -ETIMEDOUT;
 			sim_post(s, limit, s->timing.limit_ms);
 			break;
+		case HA_ACT_UNLOAD:
+			break;
 		case HA_ACT_ENTERED:
 			s->masters += a->state == HA_MASTER;
+			s->handed += a->reason == HA_REASON_HANDED_TO;
 			break;
 		case HA_ACT_EXIT:
 			sim_daemon_crash(s, i); /* the kernel closes its files all the same */
@@ -111,6 +135,32 @@ static void feed(struct sim *s, unsigned i, struct ha_event ev)
 	carry_out(s, i, &actions);
 }
 
+static enum ha_event_type answer_to(enum ha_action_type type)
+{
+	switch (type) {
+	case HA_ACT_WRITE_RECORD:
+		return HA_EV_RECORD;
+	case HA_ACT_READ_PLANE:
+		return HA_EV_PLANE;
+	case HA_ACT_CLAIM:
+		return HA_EV_CLAIM;
+	case HA_ACT_RELEASE:
+		return HA_EV_RELEASE;
+	case HA_ACT_SWITCHOVER:
+		return HA_EV_SWITCHOVER;
+	case HA_ACT_REMOVE:
+		return HA_EV_REMOVE;
+	case HA_ACT_LOAD:
+		return HA_EV_LOAD;
+	case HA_ACT_UNLOAD:
+	case HA_ACT_ENTERED:
+	case HA_ACT_EXIT:
+		break;
+	}
+	assert(false);
+	return HA_EV_TICK;
+}
+
 /* The first answer wins, be it the mount's or the limit's -ETIMEDOUT. */
 static void settle(struct sim *s, unsigned i, const struct sim_event *ev)
 {
@@ -125,11 +175,9 @@ static void settle(struct sim *s, unsigned i, const struct sim_event *ev)
 		}
 		d->n_ops--;
 		memmove(&d->ops[k], &d->ops[k + 1], (d->n_ops - k) * sizeof(op));
-		if (op.action.type == HA_ACT_READ_PLANE) {
-			answer.type = HA_EV_PLANE;
-			answer.plane = ev->status == 0 ? &d->plane : NULL;
-		} else {
-			answer.type = op.action.type == HA_ACT_CLAIM ? HA_EV_CLAIM : HA_EV_RECORD;
+		answer.type = answer_to(op.action.type);
+		if (answer.type == HA_EV_PLANE && ev->status == 0) {
+			answer.plane = &d->plane;
 		}
 		feed(s, i, answer);
 		return;
@@ -144,6 +192,7 @@ void sim_daemon_start(struct sim *s, unsigned i, enum ha_mode mode)
 		.timeout_ms = s->timing.timeout_ms,
 		.margin_ms = s->timing.margin_ms,
 		.poll_ms = s->timing.poll_ms,
+		.prune_ms = PRUNE_MS,
 	};
 
 	if (!s->machines[i].mount.up || s->machines[i].mount.head == 0) {
@@ -186,6 +235,17 @@ void sim_daemon_stop(struct sim *s, unsigned i)
 	if (d->up && d->paused_until_ms <= s->now_ms &&
 	    s->machines[i].asleep_until_ms <= s->now_ms) {
 		feed(s, i, (struct ha_event){.type = HA_EV_STOP});
+	}
+}
+
+void sim_daemon_set_mode(struct sim *s, unsigned i, enum ha_mode mode)
+{
+	const struct sim_daemon *d = daemon_of(s, i);
+
+	if (d->up && d->paused_until_ms <= s->now_ms &&
+	    s->machines[i].asleep_until_ms <= s->now_ms) {
+		s->orders++;
+		feed(s, i, (struct ha_event){.type = HA_EV_MODE, .mode = mode});
 	}
 }
 

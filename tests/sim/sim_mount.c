@@ -102,7 +102,7 @@ static void back_off(struct sim *s, unsigned i)
 
 static void answer(struct sim *s, unsigned i, const struct sim_request *q, int status)
 {
-	if (!q->answered && q->ask != SIM_ASK_DEATH) {
+	if (!q->answered && q->op != 0) {
 		sim_post(s,
 			 (struct sim_event){.kind = SIM_EV_OP_ANSWER,
 					    .machine = i,
@@ -131,6 +131,31 @@ static int make_room(const struct sim *s, const struct sim_mount *m, struct sim_
 	return room;
 }
 
+static void end_switchover(struct sim_index *x)
+{
+	x->phase = LEASE_SWITCHOVER_NONE;
+	x->to = x->from = 0;
+}
+
+/* The holder loses the lease; was it asked to give it up? */
+static void free_lease(struct sim_mount *m, struct sim_index *x)
+{
+	m->shut = true; /* before anybody else can know that it is free */
+	if (x->phase == LEASE_SWITCHOVER_ANNOUNCED && x->from == x->holder) {
+		end_switchover(x);
+	}
+	x->holder = 0;
+}
+
+/* What is made anew counts from above: a number that came again would be silence. */
+static void remove_row(struct sim_index *x, int row)
+{
+	if (x->rows[row].beat > x->beat_floor) {
+		x->beat_floor = x->rows[row].beat;
+	}
+	x->rows[row] = (struct sim_row){0};
+}
+
 static int run_record(const struct sim *s, struct sim_mount *m, struct sim_index *x,
 		      const struct sim_request *q, enum ha_state state, uint64_t now_ms)
 {
@@ -149,11 +174,11 @@ static int run_record(const struct sim *s, struct sim_mount *m, struct sim_index
 		if (row < 0) {
 			return -ENOSPC;
 		}
-		x->rows[row] = (struct sim_row){.id = q->node};
+		remove_row(x, row);
+		x->rows[row] = (struct sim_row){.id = q->node, .beat = x->beat_floor};
 	}
 	if (x->holder == q->node && (says == LEASE_RECORD_OVER || !n.ours)) {
-		m->shut = true; /* before anybody else can know that it is free */
-		x->holder = 0;
+		free_lease(m, x);
 	}
 	x->rows[row].mount = m->id;
 	x->rows[row].beat++;
@@ -162,20 +187,98 @@ static int run_record(const struct sim *s, struct sim_mount *m, struct sim_index
 	return 0;
 }
 
+static int run_release(struct sim_mount *m, struct sim_index *x)
+{
+	struct lease_node holder = facts(m, x, x->holder ? find_row(x, x->holder) : -1);
+	int r = x->holder ? lease_may_release(&holder) : 0;
+
+	if (r < 0 || !x->holder) {
+		return r;
+	}
+	m->shut = true;
+	if (x->phase == LEASE_SWITCHOVER_ANNOUNCED && x->from == x->holder) {
+		x->phase = LEASE_SWITCHOVER_HANDED;
+	}
+	x->holder = 0;
+	return 0;
+}
+
+/* As switch_over() in fs/request.c. */
+static int run_switchover(const struct sim *s, const struct sim_mount *m, struct sim_index *x,
+			  const struct sim_request *q, uint64_t now_ms)
+{
+	struct lease_node holder = facts(m, x, x->holder ? find_row(x, x->holder) : -1);
+	int row = q->target ? find_row(x, q->target) : -1;
+	struct lease_node target = facts(m, x, row);
+
+	if (!q->any && q->target == 0) {
+		if (x->phase == LEASE_SWITCHOVER_HANDED) {
+			return -EBUSY;
+		}
+		end_switchover(x);
+		return 0;
+	}
+	if (x->phase > LEASE_SWITCHOVER_PLANNED) {
+		return x->to == q->target ? 0 : -EBUSY;
+	}
+	if (q->target && (!target.known || target.over || x->rows[row].status == HA_HOT_BACKUP ||
+			  lease_has_lapsed(&target.seen, &s->timing, now_ms))) {
+		return -EHOSTDOWN;
+	}
+	if (q->target && x->holder == q->target) {
+		return -EALREADY;
+	}
+	if (!x->holder || lease_may_change(&holder, &s->timing, now_ms) == 0) {
+		if (!q->target) {
+			return -EHOSTDOWN;
+		}
+		x->phase = LEASE_SWITCHOVER_HANDED;
+		x->from = 0;
+	} else {
+		x->phase = q->target ? LEASE_SWITCHOVER_ANNOUNCED : LEASE_SWITCHOVER_PLANNED;
+		x->from = q->target ? x->holder : 0;
+	}
+	x->to = q->target;
+	return 0;
+}
+
+static int run_remove(const struct sim *s, const struct sim_mount *m, struct sim_index *x,
+		      const struct sim_request *q, uint64_t now_ms)
+{
+	int row = find_row(x, q->target);
+	struct lease_node n = facts(m, x, row);
+	int r = lease_may_remove_record(&n, x->holder == q->target, &s->timing, now_ms);
+
+	if (r == 0) {
+		remove_row(x, row);
+	}
+	return r;
+}
+
 static int run_claim(const struct sim *s, const struct sim_mount *m, struct sim_attempt *a,
 		     struct sim_request *q, uint64_t now_ms)
 {
 	struct sim_index *x = &a->index;
 	int row = find_row(x, q->node);
 	struct lease_node claimant = facts(m, x, row);
+	const struct lease_orders orders = {
+		.paused = x->paused,
+		.handed = x->phase == LEASE_SWITCHOVER_HANDED,
+		.to_claimant = x->to == q->node,
+		.from_claimant = x->from == q->node,
+		.handed_ms = m->index.phase == x->phase ? m->phase_since_ms : now_ms,
+	};
 	struct lease_node holder = facts(m, x, x->holder ? find_row(x, x->holder) : -1);
 	const struct lease_node *held = x->holder == q->node ? &claimant
 					: x->holder          ? &holder
 							     : NULL;
-	int r = lease_may_claim(&claimant, held, &s->timing, now_ms);
+	int r = lease_may_claim(&claimant, held, &orders, &s->timing, now_ms);
 
 	if (r < 0) {
 		return r;
+	}
+	if (x->phase != LEASE_SWITCHOVER_PLANNED) {
+		end_switchover(x);
 	}
 	x->holder = q->node;
 	x->epoch++;
@@ -226,7 +329,23 @@ static void run(struct sim *s, unsigned i)
 		case SIM_ASK_DEATH:
 			r = run_death(s, m, &a->index, q, now_ms);
 			break;
+		case SIM_ASK_RELEASE:
+			r = q->answered ? r : run_release(m, &a->index);
+			break;
+		case SIM_ASK_SWITCHOVER:
+			r = q->answered ? r : run_switchover(s, m, &a->index, q, now_ms);
+			a->ordered = a->ordered || r == 0;
+			break;
+		case SIM_ASK_REMOVE:
+			r = q->answered ? r : run_remove(s, m, &a->index, q, now_ms);
+			break;
+		case SIM_ASK_PAUSE:
+			a->index.paused = q->any;
+			a->ordered = true;
+			r = 0;
+			break;
 		case SIM_ASK_PLANE:
+		case SIM_ASK_LOAD:
 			break;
 		}
 		if (r < 0) {
@@ -261,6 +380,11 @@ static void work(struct sim *s, unsigned i)
 	}
 }
 
+static bool is_same_phase(const struct sim_index *a, const struct sim_index *b)
+{
+	return a->phase == b->phase && a->to == b->to && a->from == b->from;
+}
+
 /* Make a generation the head: the index is what it says, and every beat in it is seen now. */
 static void adopt(struct sim *s, unsigned i, uint64_t number, uint64_t nonce)
 {
@@ -275,6 +399,9 @@ static void adopt(struct sim *s, unsigned i, uint64_t number, uint64_t nonce)
 	}
 	m->head = number;
 	m->head_nonce = nonce;
+	if (!is_same_phase(&m->index, &s->attempts[nonce].index)) {
+		m->phase_since_ms = now_ms;
+	}
 	m->index = s->attempts[nonce].index;
 	m->shut = false;
 	m->nonce = 0;
@@ -303,7 +430,7 @@ static void committed(struct sim *s, unsigned i)
 		const struct sim_request *q = &m->requests[0];
 		int row = find_row(&m->index, q->node);
 
-		if (row >= 0) {
+		if (row >= 0 && (q->ask == SIM_ASK_RECORD || q->ask == SIM_ASK_CLAIM)) {
 			m->watch[row].deadline_ms = lease_deadline_ms(&s->timing, m->t0_ms);
 		}
 		if (q->ask == SIM_ASK_CLAIM) {
@@ -493,6 +620,14 @@ static void show_plane(const struct sim *s, unsigned i, struct ha_plane *ret)
 	uint64_t now_ms = sim_local_ms(s, i);
 
 	ret->epoch = m->index.epoch;
+	ret->paused = m->index.paused;
+	ret->switchover = (struct ha_switchover){
+		.phase = (enum ha_switchover_phase)m->index.phase,
+		.due = true,
+		.age_ms = now_ms - m->phase_since_ms,
+	};
+	sim_format_id(m->index.to, ret->switchover.to);
+	sim_format_id(m->index.from, ret->switchover.from);
 	ret->n_peers = 0;
 	sim_format_id(m->index.holder, ret->master);
 	for (int r = 0; r < SIM_ROWS_MAX; r++) {
@@ -507,6 +642,7 @@ static void show_plane(const struct sim *s, unsigned i, struct ha_plane *ret)
 		p->status = row->status;
 		p->priority = row->priority;
 		p->beat = row->beat;
+		p->age_ms = now_ms - m->watch[r].seen.since_ms;
 		p->lapsed = lease_has_lapsed(&m->watch[r].seen, &s->timing, now_ms);
 		ret->n_peers++;
 	}
@@ -521,6 +657,10 @@ static void on_request(struct sim *s, unsigned i, struct sim_request q)
 		answer(s, i, &q, 0);
 		return;
 	}
+	if (q.ask == SIM_ASK_LOAD) {
+		answer(s, i, &q, sim_chance(s, 100) ? -EIO : 0);
+		return;
+	}
 	if (q.ask != SIM_ASK_DEATH) {
 		sim_post(s,
 			 (struct sim_event){.kind = SIM_EV_REQUEST_LIMIT,
@@ -528,6 +668,9 @@ static void on_request(struct sim *s, unsigned i, struct sim_request q)
 					    .life = m->life,
 					    .id = q.op},
 			 s->timing.limit_ms);
+	}
+	if (q.op == 0 && q.ask != SIM_ASK_DEATH && m->n_requests >= SIM_REQUESTS_MAX / 2) {
+		return; /* an operator who got no answer to the last ones asks no more */
 	}
 	assert(m->n_requests < SIM_REQUESTS_MAX);
 	m->requests[m->n_requests++] = q;
@@ -543,7 +686,7 @@ static void on_request_limit(struct sim *s, unsigned i, uint64_t op)
 	for (unsigned k = 0; k < m->n_requests; k++) {
 		struct sim_request *q = &m->requests[k];
 
-		if (q->op != op || q->ask == SIM_ASK_DEATH) {
+		if (q->op != op || op == 0 || q->ask == SIM_ASK_DEATH) {
 			continue;
 		}
 		answer(s, i, q, -ETIMEDOUT);
@@ -573,6 +716,21 @@ void sim_mount_crash(struct sim *s, unsigned i)
 		answer(s, i, &m->requests[k], -ENOTCONN);
 	}
 	m->n_requests = 0;
+}
+
+void sim_mount_order(struct sim *s, unsigned i, const struct sim_request *order)
+{
+	const struct sim_mount *m = mount_of(s, i);
+
+	if (m->up && m->head != 0) {
+		s->orders++;
+		sim_post(s,
+			 (struct sim_event){.kind = SIM_EV_REQUEST,
+					    .machine = i,
+					    .life = m->life,
+					    .request = *order},
+			 0);
+	}
 }
 
 void sim_mount_handle(struct sim *s, const struct sim_event *ev)

@@ -2,9 +2,12 @@
 /*
  * usage: sim_plane [SEEDS [FIRST_SEED]]
  *        sim_plane --corpus FILE
+ *        sim_plane --trace SEED
  *
  * Runs one world per seed and stops at the first that breaks a property.  To see a failure again:
- * sim_plane 1 SEED.
+ * sim_plane 1 SEED; to follow it, --trace, which prints a line for each event: time, kind, machine,
+ * its mount's generation, nonce and phase, its engine's state and reason, its operations under way,
+ * the end of its lease.  Some worlds are run twice, and must be the same.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -15,9 +18,11 @@
 
 #include "tests/sim/sim.h"
 
+#define TWICE_EVERY 50
+
 static struct sim world;
 static char abort_text[64]; /* for on_abort() */
-static unsigned long worlds, events, commits, masters, crashes, pauses;
+static unsigned long worlds, events, commits, masters, crashes, pauses, handed, orders;
 
 /*
  * Every seed gets its own mix of faults.  One fixed mix is too even: it never makes a world where
@@ -27,6 +32,7 @@ static struct sim_faults draw_faults(struct sim *s)
 {
 	static const unsigned per_second[] = {0, 0, 0, 5, 20, 80};
 	static const unsigned per_call[] = {0, 0, 20, 100, 300};
+	static const unsigned switchover[] = {0, 0, 20, 100, 300};
 	static const unsigned delay[] = {2, 20, 300, 1500};
 	static const unsigned pause[] = {4000, 12000, 200000};
 	static const unsigned call_timeout[] = {500, 1500, 4000};
@@ -42,6 +48,9 @@ static struct sim_faults draw_faults(struct sim *s)
 		.machine_crash_permille = ANY(per_second),
 		.machine_sleep_permille = ANY(per_second),
 		.cut_permille = ANY(per_second),
+		.switchover_permille = ANY(switchover),
+		.maintenance_permille = ANY(per_second) / 2,
+		.mode_permille = ANY(per_second) / 2,
 		.pause_max_ms = ANY(pause),
 		.stall_permille = ANY(per_second),
 		.stall_max_ms = ANY(pause) / 2,
@@ -71,7 +80,7 @@ static void on_abort(int sig)
 	}
 }
 
-static bool run(uint64_t seed)
+static bool play(uint64_t seed, bool traced)
 {
 	struct lease_timing timing;
 	struct sim_faults faults;
@@ -82,8 +91,16 @@ static bool run(uint64_t seed)
 	(void)snprintf(abort_text, sizeof(abort_text), "seed %" PRIu64 ": aborted\n", seed);
 	world.rng = seed;
 	faults = draw_faults(&world);
-	sim_init(&world, seed, 2 + (unsigned)(seed % 4), &faults, &timing);
-	if (!sim_run(&world)) {
+	sim_init(&world, seed, 2 + (unsigned)(seed % (SIM_MACHINES_MAX - 1)), &faults, &timing);
+	world.traced = traced;
+	return sim_run(&world);
+}
+
+static bool run(uint64_t seed)
+{
+	uint64_t digest;
+
+	if (!play(seed, false)) {
 		(void)printf("seed %" PRIu64 ": %s\n", seed, world.why);
 		return false;
 	}
@@ -93,6 +110,15 @@ static bool run(uint64_t seed)
 	masters += world.masters;
 	crashes += world.crashes;
 	pauses += world.pauses;
+	handed += world.handed;
+	orders += world.orders;
+	if (seed % TWICE_EVERY == 0) {
+		digest = world.digest;
+		if (!play(seed, false) || world.digest != digest) {
+			(void)printf("seed %" PRIu64 ": is another world the second time\n", seed);
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -132,11 +158,14 @@ int main(int argc, char **argv)
 	(void)signal(SIGABRT, on_abort);
 	if (argc == 3 && strcmp(argv[1], "--corpus") == 0) {
 		good = run_corpus(argv[2]);
+	} else if (argc == 3 && strcmp(argv[1], "--trace") == 0) {
+		return play(strtoull(argv[2], NULL, 10), true) ? EXIT_SUCCESS : EXIT_FAILURE;
 	} else {
 		good = run_range(argc > 2 ? strtoull(argv[2], NULL, 10) : 1,
-				 argc > 1 ? strtoull(argv[1], NULL, 10) : 2000);
+				 argc > 1 ? strtoull(argv[1], NULL, 10) : 5000);
 	}
-	(void)printf("%lu worlds: %lu events, %lu commits, %lu masters, %lu crashes, %lu pauses\n",
-		     worlds, events, commits, masters, crashes, pauses);
+	(void)printf("%lu worlds: %lu events, %lu commits, %lu masters, %lu of them by switchover, "
+		     "%lu orders, %lu crashes, %lu pauses\n",
+		     worlds, events, commits, masters, handed, orders, crashes, pauses);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

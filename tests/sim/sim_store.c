@@ -1,8 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 
 #include "fs/commit.h"
 #include "tests/sim/sim.h"
+
+/* Clocks run fast by up to this. */
+static uint64_t at_least_ms(const struct sim *s, uint64_t by_a_clock_ms)
+{
+	return by_a_clock_ms * 1000000 / (1000000 + s->faults.drift_ppm);
+}
+
+/* Whoever has `master` as of this attempt: may it, by what was ordered before? */
+static void check_orders(struct sim *s, const struct sim_attempt *a)
+{
+	const struct sim_index *before = &s->attempts[a->parent].index;
+	bool handed = before->phase == LEASE_SWITCHOVER_HANDED;
+	uint32_t holder = a->index.holder;
+	uint64_t wait_ms;
+
+	if (a->index.phase == LEASE_SWITCHOVER_HANDED && !handed) {
+		s->store.handed_ms = s->now_ms;
+	}
+	if (holder == 0 || holder == before->holder || a->ordered) {
+		return;
+	}
+	if (before->paused && !(handed && (holder == before->to || holder == before->from))) {
+		sim_broke(s, "a node became master by itself while the plane was paused", holder);
+	}
+	wait_ms = holder == before->from ? s->timing.poll_ms : s->timing.timeout_ms;
+	if (handed && holder != before->to &&
+	    s->now_ms - s->store.handed_ms < at_least_ms(s, wait_ms)) {
+		sim_broke(s, "what was handed over was taken on the way", holder);
+	}
+}
 
 static int create(struct sim *s, const struct sim_call *call)
 {
@@ -10,6 +41,7 @@ static int create(struct sim *s, const struct sim_call *call)
 	struct sim_store *st = &s->store;
 	uint64_t n = call->number;
 
+	assert(n < SIM_NUMBERS_MAX);
 	if (st->nonce[n]) {
 		return -EEXIST;
 	}
@@ -27,6 +59,7 @@ static int create(struct sim *s, const struct sim_call *call)
 	if (a->denied) {
 		sim_broke(s, "what was said to have failed is done after all", a->index.holder);
 	}
+	check_orders(s, a);
 	st->chain[n] = call->nonce;
 	st->highest = n;
 	return 0;

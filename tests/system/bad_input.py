@@ -414,10 +414,7 @@ def launch_refuses(world):
         "standby and clean":
             (["--highAvailability", "standby", "--persist", "clean", "--persistenceDir", point],
              CONFIGURATION_ERROR, "Cannot specify highAvailability STANDBY when persistence is CLEAN"),
-        "a mode that comes later":
-            ([*persisted, "--highAvailability", "hot_standby"], CONFIGURATION_ERROR, "HOT_STANDBY"),
-        "another mode that comes later":
-            ([*persisted, "--highAvailability", "hot_backup"], CONFIGURATION_ERROR, "HOT_BACKUP"),
+        "a node id that is none": ([*persisted, "--nodeId", "a/b"], PARSE_ERROR, "a/b"),
         "no mount":
             (["--persist", "auto", "--persistenceDir", plain], CONFIGURATION_ERROR, "holdfast mount"),
         "missing directory":

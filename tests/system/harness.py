@@ -43,6 +43,7 @@ BUILD = Path(os.environ.get("HOLDFAST_BUILD", SOURCE / "build")).resolve()
 HOLDFAST = str(BUILD / "holdfast")
 LIAR = BUILD / "tests/system/libliar.so"
 CLOCK_SHIFT = BUILD / "tests/system/libclock_shift.so"
+STALL = BUILD / "tests/system/libstall.so"
 SCALE = float(os.environ.get("TEST_SCALE", "1"))
 SEED = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(1 << 31)))
 

@@ -201,8 +201,10 @@ def neighbours_are_left_alone(world):
         record.close()
         subprocess.run(["umount", "-l", str(other.point)], check=True, timeout=PATIENCE_S)
     last = world.mount(share, name="other", timeout=TIMEOUT, poll=POLL)
-    wait_until(lambda: all(mount.plane()["nodes"][f"node{turn}"]["record"]["status"] == "FAILED"
-                           for turn in range(3)), seconds(POLL), "the nodes of the killed have failed")
+    def statuses():
+        nodes = mount.plane()["nodes"]
+        return [nodes[name]["record"]["status"] for name in ("node0", "node1", "node2") if name in nodes]
+    wait_until(lambda: statuses() == ["FAILED"] * 3, seconds(POLL), "the nodes of the killed have failed")
 
     expect_equal(last.log_text().count(GONE), 3, "burials in the log of all four")
     expect_equal(node.state(), "MASTER", "state of the neighbour")

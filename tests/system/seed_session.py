@@ -115,6 +115,20 @@ def a_stopped_master_is_replaced_at_once(world):
 
 
 @check
+def the_history_says_who_won_and_why_not_the_others(world):
+    mounts, master, standby = two_nodes(world, "3s", "500ms")
+    first, second = master.node_id(), standby.node_id()
+    master.kill()
+    standby.wait_state("MASTER", limit_s=PATIENCE_S)
+
+    log = world.run(HOLDFAST, "index", "log", mounts[1].point, "--json")
+    grants = [(event["to"], event["why"]) for event in json.loads(log.stdout)
+              if event["what"] == "master" and event["to"]]
+    expect_equal(grants, [(first, "asked: won, alone"), (second, f"asked: won over {first} (FAILED)")],
+                 "grants of the lease in the history")
+
+
+@check
 def a_restarted_node_becomes_standby_of_the_new_master(world):
     mounts, master, standby = two_nodes(world, "3s", "500ms")
     old_id = master.node_id()
@@ -140,6 +154,38 @@ def mode_master_takes_over_after_a_crash(world):
     second = world.node(mount, mode="master")
 
     second.wait_state("MASTER")
+
+
+@check
+def a_third_node_takes_over_from_the_second_and_the_plane_stays_the_same(world):
+    mounts, first, second = two_nodes(world, "3s", "500ms")
+    plane_id = first.states()["planeId"]
+    (mounts[0].point / "application").write_text("deployed\n")
+    first.kill()
+    second.wait_state("MASTER")
+
+    mounts.append(world.mount(world.folder / "share", timeout="3s", poll="500ms"))
+    third = world.node(mounts[2])
+    third.wait_state("STANDBY")
+    expect_equal(second.terminate(), 0, "exit status of the second")
+    third.wait_state("MASTER")
+
+    expect_equal(third.states()["planeId"], plane_id, "plane id")
+    expect_equal((mounts[2].point / "application").read_text(), "deployed\n", "what the first one wrote")
+    (mounts[2].point / "application").write_text("changed\n")
+
+
+@check
+def persist_clean_is_refused_beside_a_living_master(world):
+    mounts, master, _ = two_nodes(world, "3s", "500ms")
+    (mounts[0].point / "application").write_text("deployed\n")
+
+    refused = world.node(mounts[1], options=("--persist", "clean"))
+
+    expect_equal(refused.wait(), 3, "exit status")
+    expect("live master" in refused.log_text(), f"why: {refused.log_text()}")
+    expect_equal((mounts[0].point / "application").read_text(), "deployed\n", "the master's state")
+    expect_equal(master.state(), "MASTER", "state of the master")
 
 
 @check

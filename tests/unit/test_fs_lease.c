@@ -58,6 +58,8 @@ static const struct lease_timing allowed[] = {
 	 .poll_ms = 10,
 	 .margin_ms = 50,
 	 .follow_ms = 2,
+	 .close_ms = 1,
+	 .closely_ms = 40,
 	 .limit_ms = 250,
 	 .retry_ms = 10,
 	 .others_ms = 20,
@@ -67,6 +69,8 @@ static const struct lease_timing allowed[] = {
 	 .poll_ms = 125,
 	 .margin_ms = 50,
 	 .follow_ms = 31,
+	 .close_ms = 1,
+	 .closely_ms = 500,
 	 .limit_ms = 250,
 	 .retry_ms = 125,
 	 .others_ms = 250,
@@ -76,6 +80,8 @@ static const struct lease_timing allowed[] = {
 	 .poll_ms = 1000,
 	 .margin_ms = 3000,
 	 .follow_ms = 250,
+	 .close_ms = 10,
+	 .closely_ms = 4000,
 	 .limit_ms = 15000,
 	 .retry_ms = 1000,
 	 .others_ms = 2000,
@@ -85,6 +91,8 @@ static const struct lease_timing allowed[] = {
 	 .poll_ms = 10,
 	 .margin_ms = 60000,
 	 .follow_ms = 2,
+	 .close_ms = 1,
+	 .closely_ms = 40,
 	 .limit_ms = 300000,
 	 .retry_ms = 10,
 	 .others_ms = 20,
@@ -94,6 +102,8 @@ static const struct lease_timing allowed[] = {
 	 .poll_ms = 150000,
 	 .margin_ms = 60000,
 	 .follow_ms = 37500,
+	 .close_ms = 1500,
+	 .closely_ms = 600000,
 	 .limit_ms = 300000,
 	 .retry_ms = 1000,
 	 .others_ms = 300000,
@@ -316,9 +326,45 @@ static void a_lease_goes_to_a_living_claimant_when_its_holder_is_gone(void **sta
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		print_message("  %s\n", cases[i].label);
-		assert_int_equal(lease_may_claim(cases[i].claimant, cases[i].holder, &timing,
+		assert_int_equal(lease_may_claim(cases[i].claimant, cases[i].holder, NULL, &timing,
 						 cases[i].now_ms),
 				 cases[i].result);
+	}
+}
+
+static void orders_stand_in_the_way_of_whom_they_do_not_mean(void **state)
+{
+	static const struct lease_node lasting = {
+		.known = true, .ours = true, .seen = SEEN, .deadline_ms = 99000};
+	/* Handed over at 20000, as this mount saw it. */
+	static const struct {
+		const char *label;
+		struct lease_orders orders;
+		uint64_t now_ms;
+		int result;
+	} cases[] = {
+		{"none", {false, false, false, false, 0}, 20000, 0},
+		{"paused", {true, false, false, false, 0}, 20000, -EAGAIN},
+		{"for me", {false, true, true, false, 20000}, 20000, 0},
+		{"for me, paused", {true, true, true, false, 20000}, 20000, 0},
+		{"from me", {false, true, false, true, 20000}, 21000, -EBUSY},
+		{"from me, a poll ago", {false, true, false, true, 20000}, 21001, 0},
+		{"from me, paused", {true, true, false, true, 20000}, 21001, 0},
+		{"for others", {false, true, false, false, 20000}, 25000, -EBUSY},
+		{"not seen yet", {false, true, false, false, 20000}, 19000, -EBUSY},
+		{"a timeout ago", {false, true, false, false, 20000}, 25001, 0},
+		{"then paused", {true, true, false, false, 20000}, 25001, -EAGAIN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("  %s\n", cases[i].label);
+		assert_int_equal(
+			lease_may_claim(&lasting, NULL, &cases[i].orders, &timing, cases[i].now_ms),
+			cases[i].result);
+		assert_int_equal(lease_may_claim(&lasting, &lasting, &cases[i].orders, &timing,
+						 cases[i].now_ms),
+				 0);
 	}
 }
 
@@ -344,6 +390,7 @@ int main(void)
 		cmocka_unit_test(a_record_is_written_by_its_own_mount_until_it_is_over),
 		cmocka_unit_test(a_record_is_removed_only_where_nobody_needs_it),
 		cmocka_unit_test(a_lease_goes_to_a_living_claimant_when_its_holder_is_gone),
+		cmocka_unit_test(orders_stand_in_the_way_of_whom_they_do_not_mean),
 		cmocka_unit_test(a_lease_is_given_back_by_its_holders_mount_only),
 	};
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "fs/orders.h"
 #include "fs/request.h"
 #include "tests/unit/unit.h"
 
@@ -913,6 +914,253 @@ static void a_mount_that_ends_leaves_nothing_behind_but_its_records(void **state
 	assert_non_null(view_find_mount(world.here.view, "there"));
 }
 
+static int switch_over(const struct mount *m, const char *to)
+{
+	struct request req = about(REQUEST_SWITCHOVER, to, "");
+
+	(void)snprintf(req.who, sizeof(req.who), "root@ops");
+	return run(m, &req);
+}
+
+static int cancel_switchover(const struct mount *m)
+{
+	struct request req = {.verb = REQUEST_SWITCHOVER, .who = "root@ops", .off = true};
+
+	return run(m, &req);
+}
+
+static int pause_plane(const struct mount *m, bool paused)
+{
+	struct request req = {
+		.verb = REQUEST_PAUSE, .who = "root@ops", .why = "upgrade", .off = !paused};
+
+	return run(m, &req);
+}
+
+static void assert_phase(enum lease_switchover phase, const char *to, const char *from)
+{
+	struct orders orders;
+
+	assert_ok(orders_get(world.ix, &orders));
+	assert_int_equal(orders.switchover.phase, phase);
+	assert_string_equal(orders.switchover.to, to);
+	assert_string_equal(orders.switchover.from, from);
+}
+
+/* Two beats a poll, so that nobody lapses. */
+static void both_beat_for(uint64_t ms)
+{
+	for (uint64_t end_ms = world.now_ms + ms; world.now_ms < end_ms;) {
+		world.now_ms += end_ms - world.now_ms < 500 ? end_ms - world.now_ms : 500;
+		assert_ok(write_record(&world.here, "a", "STANDBY"));
+		assert_ok(write_record(&world.there, "b", "STANDBY"));
+	}
+}
+
+/* "a" has handed over to "b", and "c", of here, looks on. */
+static void a_has_handed_over_to_b(void)
+{
+	a_is_master();
+	assert_ok(write_record(&world.here, "c", "STANDBY"));
+	assert_ok(switch_over(&world.here, "b"));
+	assert_phase(LEASE_SWITCHOVER_ANNOUNCED, "b", "a");
+	assert_lease(LEASE_MASTER, "a", 1);
+	assert_ok(release(&world.here));
+	assert_phase(LEASE_SWITCHOVER_HANDED, "b", "a");
+	assert_lease(LEASE_MASTER, "", 1);
+}
+
+static void what_is_handed_over_is_for_its_target(void **state)
+{
+	(void)state;
+	a_has_handed_over_to_b();
+	assert_errno(claim(&world.here, "c"), EBUSY);
+	assert_errno(claim(&world.here, "a"), EBUSY);
+	assert_ok(claim(&world.there, "b"));
+	assert_lease(LEASE_MASTER, "b", 2);
+	assert_phase(LEASE_SWITCHOVER_NONE, "", "");
+	assert_history("switchover(b<a) asked by root@ops\n"
+		       "master(<a) handed by here\n"
+		       "master(b<) handed by there\n");
+}
+
+static void what_its_target_does_not_take_goes_back_after_a_poll(void **state)
+{
+	(void)state;
+	a_has_handed_over_to_b();
+	both_beat_for(1000);
+	assert_errno(claim(&world.here, "a"), EBUSY);
+	both_beat_for(1);
+	assert_ok(claim(&world.here, "a"));
+	assert_phase(LEASE_SWITCHOVER_NONE, "", "");
+	assert_errno(claim(&world.there, "b"), EBUSY);
+}
+
+static void what_nobody_takes_is_for_everybody_after_the_timeout(void **state)
+{
+	(void)state;
+	a_has_handed_over_to_b();
+	both_beat_for(TIMEOUT_MS);
+	assert_ok(write_record(&world.here, "c", "STANDBY"));
+	assert_errno(claim(&world.here, "c"), EBUSY);
+	both_beat_for(1);
+	assert_ok(claim(&world.here, "c"));
+	assert_lease(LEASE_MASTER, "c", 2);
+}
+
+static void what_was_handed_over_in_the_same_commit_is_no_older(void **state)
+{
+	struct request give = about(REQUEST_RELEASE, "", LEASE_MASTER);
+	struct request take = about(REQUEST_CLAIM, "a", LEASE_MASTER);
+
+	(void)state;
+	a_is_master();
+	assert_ok(switch_over(&world.here, "b"));
+	both_beat_for(3000);
+	assert_ok(index_begin(world.ix));
+	assert_ok(run_in_batch(&world.here, &give));
+	assert_errno(run_in_batch(&world.here, &take), EBUSY);
+	index_rollback(world.ix);
+}
+
+static void a_switchover_goes_to_a_living_node_that_may_and_is_not_master(void **state)
+{
+	(void)state;
+	assert_errno(switch_over(&world.here, ""), EHOSTDOWN); /* nobody could choose */
+	a_is_master();
+	assert_errno(switch_over(&world.here, "nobody"), ENOENT);
+	assert_errno(switch_over(&world.here, "a"), EALREADY);
+	assert_ok(write_record(&world.there, "d", "HOT_BACKUP"));
+	assert_errno(switch_over(&world.here, "d"), EHOSTDOWN);
+	assert_ok(write_record(&world.there, "d", "TERMINATED"));
+	assert_errno(switch_over(&world.here, "d"), EHOSTDOWN);
+	world.now_ms += TIMEOUT_MS + 1;
+	assert_ok(write_record(&world.here, "a", "MASTER"));
+	assert_errno(switch_over(&world.here, "b"), EHOSTDOWN);
+	assert_phase(LEASE_SWITCHOVER_NONE, "", "");
+}
+
+static void one_switchover_is_under_way_at_a_time(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(write_record(&world.here, "c", "STANDBY"));
+	assert_ok(switch_over(&world.here, ""));
+	assert_phase(LEASE_SWITCHOVER_PLANNED, "", "");
+	assert_ok(switch_over(&world.here, "b")); /* what was only planned is overridden */
+	assert_ok(switch_over(&world.there, "b"));
+	assert_errno(switch_over(&world.here, "c"), EBUSY);
+	assert_ok(cancel_switchover(&world.there));
+	assert_errno(cancel_switchover(&world.there), ENOENT);
+	assert_ok(switch_over(&world.here, "c"));
+	assert_ok(release(&world.here));
+	assert_errno(cancel_switchover(&world.here), EBUSY);
+}
+
+static void a_plan_for_later_binds_nobody(void **state)
+{
+	struct request later = about(REQUEST_SWITCHOVER, "b", "");
+
+	(void)state;
+	later.at_wall_ms = 1466414999000;
+	a_is_master();
+	assert_ok(run(&world.here, &later));
+	assert_ok(release(&world.here));
+	assert_phase(LEASE_SWITCHOVER_PLANNED, "b", "");
+	assert_ok(claim(&world.here, "a"));
+	assert_phase(LEASE_SWITCHOVER_PLANNED, "b", "");
+}
+
+static void a_master_that_dies_hands_nothing_over(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(write_record(&world.there, "e", "STANDBY"));
+	assert_ok(switch_over(&world.here, "b"));
+	assert_ok(node_died(&world.here, "a"));
+	assert_phase(LEASE_SWITCHOVER_NONE, "", "");
+	assert_ok(claim(&world.there, "e"));
+}
+
+static void without_a_master_the_target_is_the_one(void **state)
+{
+	(void)state;
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	assert_ok(write_record(&world.there, "b", "STANDBY"));
+	assert_ok(switch_over(&world.here, "b"));
+	assert_phase(LEASE_SWITCHOVER_HANDED, "b", "");
+	assert_errno(claim(&world.here, "a"), EBUSY);
+	assert_ok(claim(&world.there, "b"));
+}
+
+static void while_paused_nobody_becomes_master_by_itself(void **state)
+{
+	struct request other = about(REQUEST_CLAIM, "b", "other");
+
+	(void)state;
+	a_is_master();
+	assert_ok(pause_plane(&world.there, true));
+	assert_ok(claim(&world.here, "a")); /* it is */
+	assert_ok(node_died(&world.here, "a"));
+	assert_errno(claim(&world.there, "b"), EAGAIN);
+	assert_ok(run(&world.there, &other)); /* only `master` is */
+	assert_ok(pause_plane(&world.here, false));
+	assert_ok(claim(&world.there, "b"));
+	assert_history("paused(<) upgrade by root@ops\n");
+	assert_history("resumed(<) upgrade by root@ops\n");
+}
+
+static void while_paused_a_lapsed_master_keeps_its_lease(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(pause_plane(&world.there, true));
+	a_is_silent_for(TIMEOUT_MS + 1);
+	assert_errno(claim(&world.there, "b"), EAGAIN);
+	assert_ok(write_record(&world.here, "a", "STANDBY"));
+	assert_ok(claim(&world.here, "a"));
+}
+
+static void while_paused_a_switchover_works_and_its_way_back(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_ok(pause_plane(&world.there, true));
+	assert_ok(switch_over(&world.here, "b"));
+	assert_ok(release(&world.here));
+	assert_ok(claim(&world.there, "b"));
+
+	assert_ok(switch_over(&world.here, "a"));
+	assert_ok(release(&world.there));
+	both_beat_for(1001);
+	assert_ok(claim(&world.there, "b"));
+	assert_lease(LEASE_MASTER, "b", 3);
+}
+
+static void a_pause_asked_for_twice_changes_nothing(void **state)
+{
+	(void)state;
+	assert_ok(pause_plane(&world.here, false));
+	assert_ok(pause_plane(&world.here, true));
+	assert_ok(pause_plane(&world.here, true));
+	assert_string_equal(world.there.view->orders.paused_by, "root@ops");
+	assert_ok(pause_plane(&world.here, false));
+	assert_string_equal(world.there.view->orders.paused_by, "");
+}
+
+static void both_in_a_switchover_watch_closely_and_not_for_ever(void **state)
+{
+	(void)state;
+	a_is_master();
+	assert_u64(view_follow_ms(world.here.view, world.now_ms), 250);
+	assert_ok(switch_over(&world.here, "b"));
+	assert_u64(view_follow_ms(world.here.view, world.now_ms), 10);
+	assert_u64(view_follow_ms(world.there.view, world.now_ms + 3999), 10);
+	assert_u64(view_follow_ms(world.there.view, world.now_ms + 4000), 250);
+	assert_ok(cancel_switchover(&world.here));
+	assert_u64(view_follow_ms(world.there.view, world.now_ms), 250);
+}
+
 static void a_mount_is_noted_while_it_has_records_or_locks(void **state)
 {
 	(void)state;
@@ -967,6 +1215,20 @@ int main(void)
 		CASE(whoever_takes_a_lease_from_a_silent_node_is_told_so),
 		CASE(a_mount_is_buried_with_all_that_it_had),
 		CASE(a_mount_that_ends_leaves_nothing_behind_but_its_records),
+		CASE(what_is_handed_over_is_for_its_target),
+		CASE(what_its_target_does_not_take_goes_back_after_a_poll),
+		CASE(what_nobody_takes_is_for_everybody_after_the_timeout),
+		CASE(what_was_handed_over_in_the_same_commit_is_no_older),
+		CASE(a_switchover_goes_to_a_living_node_that_may_and_is_not_master),
+		CASE(one_switchover_is_under_way_at_a_time),
+		CASE(a_plan_for_later_binds_nobody),
+		CASE(a_master_that_dies_hands_nothing_over),
+		CASE(without_a_master_the_target_is_the_one),
+		CASE(while_paused_nobody_becomes_master_by_itself),
+		CASE(while_paused_a_lapsed_master_keeps_its_lease),
+		CASE(while_paused_a_switchover_works_and_its_way_back),
+		CASE(a_pause_asked_for_twice_changes_nothing),
+		CASE(both_in_a_switchover_watch_closely_and_not_for_ever),
 		CASE(a_mount_is_noted_while_it_has_records_or_locks),
 	};
 

@@ -145,9 +145,29 @@ static void an_id_claims_a_lease_and_nothing_gives_it_back(void **state)
 	}
 }
 
+static void a_second_line_of_a_claim_is_its_reason(void **state)
+{
+	static const char text[] = "a\nwon over b (lapsed)\n";
+	char longest[PARSE_ID_BYTES + REQUEST_WHY_BYTES];
+	struct request q;
+
+	(void)state;
+	assert_ok(vkinds[INODE_MASTER].to_request("master", text, strlen(text), &q));
+	assert_int_equal(q.verb, REQUEST_CLAIM);
+	assert_string_equal(q.node, "a");
+	assert_string_equal(q.why, "won over b (lapsed)");
+
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, "a\n", 2);
+	assert_ok(vkinds[INODE_MASTER].to_request("master", longest, 1 + REQUEST_WHY_BYTES, &q));
+	assert_errno(vkinds[INODE_MASTER].to_request("master", longest, 2 + REQUEST_WHY_BYTES, &q),
+		     EINVAL);
+}
+
 static void a_claim_for_what_is_no_id_is_refused(void **state)
 {
-	static const char *const texts[] = {"a b", " a", "\na", "a.b", "-a", "a\nb", "\xc3\xa4"};
+	static const char *const texts[] = {"a b", " a",      "\na",      "a.b",
+					    "-a",  "a\nb\nc", "a\nb\x1b", "\xc3\xa4"};
 	struct request q = {.verb = REQUEST_DUMP};
 	char longest[PARSE_ID_BYTES];
 
@@ -313,6 +333,72 @@ static void a_fence_that_is_not_whole_or_cannot_be_told_is_refused(void **state)
 	assert_ok(fence(USER(THIRTY THIRTY "012"), &q));
 }
 
+static void a_switchover_has_a_target_a_time_or_an_end(void **state)
+{
+	static const char *const refused[] = {
+		"",
+		"{}",
+		"{\"nodeId\":\"a\"}",
+		"{\"nodeId\":\"a\",\"user\":\"\"}",
+		"{\"nodeId\":\"a/b\",\"user\":\"u\"}",
+		"{\"nodeId\":\"a\",\"user\":\"u\\n\"}",
+		"{\"nodeId\":\"a\",\"user\":\"u\",\"atTimestamp\":-1}",
+		"{\"nodeId\":\"a\",\"user\":\"u\",\"cancel\":1}",
+	};
+	int (*to_request)(const char *, const char *, size_t, struct request *) =
+		vkinds[INODE_SWITCHOVER].to_request;
+	static const char now[] = "{\"nodeId\":\"\",\"user\":\"root@ops\"}";
+	static const char later[] =
+		"{\"nodeId\":\"b\",\"user\":\"u\",\"atTimestamp\":1466414301000}";
+	static const char never[] = "{\"nodeId\":\"\",\"user\":\"u\",\"cancel\":true}";
+	struct request q;
+
+	(void)state;
+	assert_ok(to_request("switchover", now, strlen(now), &q));
+	assert_int_equal(q.verb, REQUEST_SWITCHOVER);
+	assert_string_equal(q.node, "");
+	assert_string_equal(q.who, "root@ops");
+	assert_u64(q.at_wall_ms, 0);
+	assert_false(q.off);
+	assert_ok(to_request("switchover", later, strlen(later), &q));
+	assert_string_equal(q.node, "b");
+	assert_u64(q.at_wall_ms, 1466414301000);
+	assert_ok(to_request("switchover", never, strlen(never), &q));
+	assert_true(q.off);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		print_message("  %s\n", refused[i]);
+		assert_errno(to_request("switchover", refused[i], strlen(refused[i]), &q), EINVAL);
+	}
+}
+
+static void a_pause_has_somebody_who_wants_it(void **state)
+{
+	static const char *const refused[] = {
+		"{\"paused\":true,\"user\":\"u\"}",
+		"{\"paused\":1,\"user\":\"u\",\"reason\":\"\"}",
+		"{\"paused\":true,\"user\":\"\",\"reason\":\"\"}",
+		"{\"paused\":true,\"user\":\"u\",\"reason\":\"\\u0007\"}",
+	};
+	int (*to_request)(const char *, const char *, size_t, struct request *) =
+		vkinds[INODE_PAUSE].to_request;
+	static const char on[] = "{\"paused\":true,\"user\":\"root@ops\",\"reason\":\"upgrade\"}";
+	static const char off[] = "{\"paused\":false,\"user\":\"u\",\"reason\":\"\"}";
+	struct request q;
+
+	(void)state;
+	assert_ok(to_request("pause", on, strlen(on), &q));
+	assert_int_equal(q.verb, REQUEST_PAUSE);
+	assert_false(q.off);
+	assert_string_equal(q.who, "root@ops");
+	assert_string_equal(q.why, "upgrade");
+	assert_ok(to_request("pause", off, strlen(off), &q));
+	assert_true(q.off);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		print_message("  %s\n", refused[i]);
+		assert_errno(to_request("pause", refused[i], strlen(refused[i]), &q), EINVAL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,12 +409,15 @@ int main(void)
 		cmocka_unit_test(a_record_is_written_as_it_is),
 		cmocka_unit_test(what_is_no_record_of_that_name_is_refused),
 		cmocka_unit_test(an_id_claims_a_lease_and_nothing_gives_it_back),
+		cmocka_unit_test(a_second_line_of_a_claim_is_its_reason),
 		cmocka_unit_test(a_claim_for_what_is_no_id_is_refused),
 		cmocka_unit_test(a_record_is_removed_by_its_name),
 		cmocka_unit_test(a_record_shows_what_the_view_has),
 		cmocka_unit_test(a_further_lease_is_written_as_master_is_and_can_be_removed),
 		cmocka_unit_test(a_lease_shows_what_the_view_has_and_master_is_always_there),
 		cmocka_unit_test(a_fence_names_the_node_the_reason_and_the_user),
+		cmocka_unit_test(a_switchover_has_a_target_a_time_or_an_end),
+		cmocka_unit_test(a_pause_has_somebody_who_wants_it),
 		cmocka_unit_test(a_fence_that_is_not_whole_or_cannot_be_told_is_refused),
 	};
 

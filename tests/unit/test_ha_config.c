@@ -221,8 +221,7 @@ static void what_does_not_go_together_is_a_configuration_error(void **state)
 		 "Cannot specify highAvailability HOT_STANDBY when persistence is CLEAN"},
 		{{"--highAvailability", "disabled", "--persist", "clean"},
 		 "Cannot specify highAvailability DISABLED when persistence is CLEAN"},
-		{{"--highAvailability", "hot_standby", "--persist", "auto"}, "later version"},
-		{{"--highAvailability", "HOT_BACKUP", "--persist", "auto"}, "later version"},
+		{{"-Dbrooklyn.ha.timeoutForInactiveNodeRemoval=1"}, "timeoutForInactiveNodeRem"},
 		{{"--persistenceLocation", "s3", "--persist", "auto"}, "later version"},
 		{{"--https"}, "later version"},
 		{{"-Dbrooklyn.webconsole.security.https.required=true"}, "later version"},
@@ -294,6 +293,15 @@ static void the_command_line_is_stronger_than_properties(void **state)
 	assert_false(o.s.next_free_port);
 	assert_u64(o.s.poll_ms, 500);
 	assert_u64(o.s.timeout_ms, 10000);
+	assert_u64(o.s.prune_ms, 24 * 3600 * 1000);
+	assert_null(o.s.node_id);
+	ha_settings_done(&o.s);
+
+	LAUNCH(&o, "--persist", "auto", "-Dbrooklyn.ha.timeoutForInactiveNodeRemoval=0", "--nodeId",
+	       "blue-1");
+	assert_ok(o.resolved);
+	assert_u64(o.s.prune_ms, 0);
+	assert_string_equal(o.s.node_id, "blue-1");
 	ha_settings_done(&o.s);
 
 	LAUNCH(&o, "--persist", "auto", "--persistenceDir", "/d", "--port", "9002+");

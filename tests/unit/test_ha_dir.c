@@ -107,11 +107,11 @@ static void a_claim_writes_the_id_and_reads_the_epoch(void **state)
 	(void)state;
 	(void)snprintf(path, sizeof(path), "%s/master", root);
 	assert_int_equal(setxattr(path, "user.holdfast.epoch", "17", 2, 0), 0);
-	assert_ok(ha_dir_claim(dir, &epoch));
+	assert_ok(ha_dir_claim(dir, "won, alone", &epoch));
 
 	assert_u64(epoch, 17);
 	assert_ok(io_read_file(AT_FDCWD, path, 100, &text, NULL));
-	assert_string_equal(text, "node1");
+	assert_string_equal(text, "node1\nwon, alone\n");
 	free(text);
 }
 

@@ -20,13 +20,13 @@ static void add(struct ha_plane *plane, const char *id, const char *version, int
 static void assert_order(struct ha_plane *plane, const char *const *ids, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct ha_peer *winner = ha_election_winner(plane);
+		const struct ha_peer *winner = ha_election_winner(plane, NULL);
 
 		assert_non_null(winner);
 		assert_string_equal(winner->id, ids[i]);
 		plane->peers[winner - plane->peers].status = HA_FAILED;
 	}
-	assert_null(ha_election_winner(plane));
+	assert_null(ha_election_winner(plane, NULL));
 }
 
 /* Apache Brooklyn's MasterChooserTest.testVersionsMaybeNull. */
@@ -91,8 +91,8 @@ static void the_better_version_wins_wherever_it_stands(void **state)
 		add(&second, "a", cases[i].worse, 0, HA_STANDBY);
 		add(&second, "z", cases[i].better, 0, HA_STANDBY);
 
-		assert_string_equal(ha_election_winner(&first)->id, "z");
-		assert_string_equal(ha_election_winner(&second)->id, "z");
+		assert_string_equal(ha_election_winner(&first, NULL)->id, "z");
+		assert_string_equal(ha_election_winner(&second, NULL)->id, "z");
 	}
 }
 
@@ -104,7 +104,7 @@ static void versions_that_differ_in_leading_zeros_only_are_the_same(void **state
 	add(&plane, "b", "1.10", 0, HA_STANDBY);
 	add(&plane, "a", "1.010", 0, HA_STANDBY);
 
-	assert_string_equal(ha_election_winner(&plane)->id, "a");
+	assert_string_equal(ha_election_winner(&plane, NULL)->id, "a");
 }
 
 static void the_state_decides_between_equal_versions(void **state)
@@ -144,10 +144,22 @@ static void only_living_standbys_and_masters_are_candidates(void **state)
 
 		print_message("  %s\n", ha_state_name(s));
 		add(&plane, "a", "v1", 0, s);
-		assert_int_equal(ha_election_winner(&plane) != NULL, is_candidate[s]);
+		assert_int_equal(ha_election_winner(&plane, NULL) != NULL, is_candidate[s]);
 		plane.peers[0].lapsed = true;
-		assert_null(ha_election_winner(&plane));
+		assert_null(ha_election_winner(&plane, NULL));
 	}
+}
+
+static void whoever_is_left_out_does_not_win(void **state)
+{
+	struct ha_plane plane = {0};
+
+	(void)state;
+	add(&plane, "a", "v1", 5, HA_MASTER);
+	assert_null(ha_election_winner(&plane, "a"));
+	add(&plane, "b", "v1", 0, HA_STANDBY);
+	assert_string_equal(ha_election_winner(&plane, "a")->id, "b");
+	assert_string_equal(ha_election_winner(&plane, "c")->id, "a");
 }
 
 static void a_plane_without_peers_has_no_winner(void **state)
@@ -155,7 +167,33 @@ static void a_plane_without_peers_has_no_winner(void **state)
 	const struct ha_plane plane = {0};
 
 	(void)state;
-	assert_null(ha_election_winner(&plane));
+	assert_null(ha_election_winner(&plane, NULL));
+}
+
+static void an_objection_names_the_first_rule_that_decides(void **state)
+{
+	static const struct {
+		struct ha_peer peer;
+		const char *objection;
+	} losers[] = {
+		{{.status = HA_STANDBY, .lapsed = true}, "lapsed"},
+		{{.status = HA_FAILED, .priority = 9}, "FAILED"},
+		{{.status = HA_HOT_BACKUP, .priority = 9}, "HOT_BACKUP"},
+		{{.status = HA_HOT_STANDBY, .priority = -1, .version = "3"}, "lower priority"},
+		{{.status = HA_HOT_STANDBY, .priority = 1}, "higher priority"},
+		{{.status = HA_HOT_STANDBY, .version = "3-SNAPSHOT"}, "no release"},
+		{{.status = HA_HOT_STANDBY}, "no version"},
+		{{.status = HA_HOT_STANDBY, .version = "1"}, "older version"},
+		{{.status = HA_STANDBY, .version = "2"}, "not hot"},
+		{{.status = HA_HOT_STANDBY, .version = "2", .id = "z"}, "higher id"},
+	};
+	const struct ha_peer winner = {.status = HA_HOT_STANDBY, .version = "2", .id = "a"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(losers) / sizeof(losers[0]); i++) {
+		assert_string_equal(ha_election_objection(&winner, &losers[i].peer),
+				    losers[i].objection);
+	}
 }
 
 int main(void)
@@ -168,7 +206,9 @@ int main(void)
 		cmocka_unit_test(the_state_decides_between_equal_versions),
 		cmocka_unit_test(the_lowest_id_decides_at_last_and_upper_case_is_lower),
 		cmocka_unit_test(only_living_standbys_and_masters_are_candidates),
+		cmocka_unit_test(whoever_is_left_out_does_not_win),
 		cmocka_unit_test(a_plane_without_peers_has_no_winner),
+		cmocka_unit_test(an_objection_names_the_first_rule_that_decides),
 	};
 
 	return cmocka_run_group_tests_name("ha/election", tests, NULL, NULL);

@@ -16,10 +16,20 @@ struct fixture {
 	struct ha_plane plane;
 };
 
+/* Where the tests have gone. */
+static bool walked[HA_STATE_MAX_][HA_STATE_MAX_][HA_REASON_MAX_];
+
 static void step(struct fixture *f, struct ha_event ev)
 {
 	ha_engine_step(&f->e, &ev, &f->acts);
 	assert_null(ha_engine_violation(&f->e));
+	for (unsigned i = 0; i < f->acts.n; i++) {
+		const struct ha_action *a = &f->acts.v[i];
+
+		if (a->type == HA_ACT_ENTERED) {
+			walked[a->previous][a->state][a->reason] = true;
+		}
+	}
 }
 
 static void tick(struct fixture *f, uint64_t now_ms)
@@ -169,17 +179,18 @@ static void init_refuses_what_cannot_work(void **state)
 		struct ha_config cfg;
 		int result;
 	} cases[] = {
-		{"auto", {"a", HA_MODE_AUTO, 4000, 400, 1000}, 0},
-		{"standby", {"a", HA_MODE_STANDBY, 4000, 400, 1000}, 0},
-		{"master", {"a", HA_MODE_MASTER, 4000, 3999, 1000}, 0},
-		{"no id", {"", HA_MODE_AUTO, 4000, 400, 1000}, -EINVAL},
-		{"disabled", {"a", HA_MODE_DISABLED, 4000, 400, 1000}, -EINVAL},
-		{"hot standby", {"a", HA_MODE_HOT_STANDBY, 4000, 400, 1000}, -EINVAL},
-		{"hot backup", {"a", HA_MODE_HOT_BACKUP, 4000, 400, 1000}, -EINVAL},
-		{"no poll", {"a", HA_MODE_AUTO, 4000, 400, 0}, -EINVAL},
-		{"three polls", {"a", HA_MODE_AUTO, 3999, 400, 1000}, -EINVAL},
-		{"endless poll", {"a", HA_MODE_AUTO, 4000, 400, UINT64_MAX}, -EINVAL},
-		{"all margin", {"a", HA_MODE_AUTO, 4000, 4000, 1000}, -EINVAL},
+		{"auto", {"a", HA_MODE_AUTO, 4000, 400, 1000, 0}, 0},
+		{"standby", {"a", HA_MODE_STANDBY, 4000, 400, 1000, 0}, 0},
+		{"master", {"a", HA_MODE_MASTER, 4000, 3999, 1000, 0}, 0},
+		{"no id", {"", HA_MODE_AUTO, 4000, 400, 1000, 0}, -EINVAL},
+		{"disabled", {"a", HA_MODE_DISABLED, 4000, 400, 1000, 0}, -EINVAL},
+		{"hot standby", {"a", HA_MODE_HOT_STANDBY, 4000, 400, 1000, 0}, 0},
+		{"hot backup", {"a", HA_MODE_HOT_BACKUP, 4000, 400, 1000, 0}, 0},
+		{"no mode", {"a", HA_MODE_MAX_, 4000, 400, 1000, 0}, -EINVAL},
+		{"no poll", {"a", HA_MODE_AUTO, 4000, 400, 0, 0}, -EINVAL},
+		{"three polls", {"a", HA_MODE_AUTO, 3999, 400, 1000, 0}, -EINVAL},
+		{"endless poll", {"a", HA_MODE_AUTO, 4000, 400, UINT64_MAX, 0}, -EINVAL},
+		{"all margin", {"a", HA_MODE_AUTO, 4000, 4000, 1000, 0}, -EINVAL},
 	};
 	struct ha_config endless = config;
 	struct ha_engine e;
@@ -839,6 +850,19 @@ static void an_expired_master_rejoins_when_its_record_is_committed_and_the_plane
 	assert_polled(&f, 1, HA_STANDBY);
 }
 
+static void a_record_of_the_state_before_lets_nobody_rejoin(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	tick(&f, 2030);
+	tick(&f, 5530);
+	record_done(&f, 5540, 0);
+	plane_done(&f, 5550);
+	assert_int_equal(f.e.state, HA_FAILED);
+	assert_polled(&f, 0, HA_FAILED);
+}
+
 static void a_node_whose_id_is_in_use_fails_and_comes_back_when_it_may(void **state)
 {
 	static const struct {
@@ -1001,6 +1025,689 @@ static void a_lease_that_ran_out_before_the_stop_is_told_as_such(void **state)
 	assert_int_equal(f.acts.v[2].state, HA_TERMINATED);
 }
 
+/* A peer's beat, and the switchover, as the next reading shows them. */
+static void set_switchover(struct fixture *f, enum ha_switchover_phase phase, const char *to,
+			   const char *from)
+{
+	f->plane.switchover = (struct ha_switchover){.phase = phase, .due = true};
+	(void)snprintf(f->plane.switchover.to, sizeof(f->plane.switchover.to), "%s", to);
+	(void)snprintf(f->plane.switchover.from, sizeof(f->plane.switchover.from), "%s", from);
+}
+
+static void done(struct fixture *f, uint64_t now_ms, enum ha_event_type type, int status)
+{
+	step(f, (struct ha_event){.type = type, .now_ms = now_ms, .status = status});
+}
+
+static void set_mode(struct fixture *f, uint64_t now_ms, enum ha_mode mode)
+{
+	step(f, (struct ha_event){.type = HA_EV_MODE, .now_ms = now_ms, .mode = mode});
+}
+
+static bool has_asked(const struct fixture *f, enum ha_action_type type)
+{
+	for (unsigned i = 0; i < f->acts.n; i++) {
+		if (f->acts.v[i].type == type) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void assert_asks_switchover(const struct fixture *f, const char *node)
+{
+	assert_int_equal(f->acts.n, 1);
+	assert_asked(f, 0, HA_ACT_SWITCHOVER);
+	assert_string_equal(f->acts.v[0].node, node);
+}
+
+/* A poll that begins at @now_ms and goes well, in the state that there is. */
+static void poll_at(struct fixture *f, uint64_t now_ms)
+{
+	tick(f, now_ms);
+	record_done(f, now_ms + 1, 0);
+	plane_done(f, now_ms + 2);
+}
+
+/* A node of the mode hot_standby or hot_backup beside the master "other", loaded at 1100 ms. */
+static struct fixture hot(enum ha_mode mode)
+{
+	struct fixture f = started(mode, 990);
+	enum ha_state before = mode == HA_MODE_HOT_BACKUP ? HA_INITIALIZING : HA_STANDBY;
+
+	(void)add_peer(&f, "me", before);
+	(void)add_peer(&f, "other", HA_MASTER);
+	set_master(&f, "other");
+	plane_done(&f, 1000);
+	assert_int_equal(f.e.state, before);
+	assert_true(has_asked(&f, HA_ACT_LOAD));
+	record_done(&f, 1010, 0);
+	plane_done(&f, 1020);
+	done(&f, 1100, HA_EV_LOAD, 0);
+	f.plane.peers[0].status = f.e.state;
+	record_done(&f, 1110, 0);
+	plane_done(&f, 1120);
+	return f;
+}
+
+static void a_hot_node_says_so_once_all_is_loaded(void **state)
+{
+	struct fixture standby_one = hot(HA_MODE_HOT_STANDBY), backup = hot(HA_MODE_HOT_BACKUP);
+	struct fixture f = started(HA_MODE_HOT_STANDBY, 990);
+
+	(void)state;
+	assert_int_equal(standby_one.e.state, HA_HOT_STANDBY);
+	assert_int_equal(backup.e.state, HA_HOT_BACKUP);
+	assert_int_equal(backup.e.reason, HA_REASON_LOADED);
+
+	/* What could not be loaded is loaded again in the next poll. */
+	set_master(&f, "other");
+	plane_done(&f, 1000);
+	record_done(&f, 1010, 0);
+	plane_done(&f, 1020);
+	done(&f, 1100, HA_EV_LOAD, -EIO);
+	assert_int_equal(f.e.state, HA_STANDBY);
+	tick(&f, 2000);
+	assert_true(has_asked(&f, HA_ACT_LOAD));
+}
+
+static void a_hot_node_follows_in_each_poll_and_waits_for_no_load(void **state)
+{
+	struct fixture f = hot(HA_MODE_HOT_STANDBY);
+
+	(void)state;
+	done(&f, 1200, HA_EV_LOAD, 0);
+	tick(&f, 2100);
+	assert_int_equal(f.acts.n, 3);
+	assert_asked(&f, 2, HA_ACT_LOAD);
+	record_done(&f, 2110, 0);
+	plane_done(&f, 2120);
+	/* The load is under way: heartbeats go on. */
+	tick(&f, 3100);
+	assert_polled(&f, 0, HA_HOT_STANDBY);
+	done(&f, 3150, HA_EV_LOAD, -EIO);
+	assert_int_equal(f.e.state, HA_HOT_STANDBY);
+}
+
+static void a_hot_standby_that_is_promoted_loads_nothing(void **state)
+{
+	struct fixture f = hot(HA_MODE_HOT_STANDBY);
+
+	(void)state;
+	f.plane.peers[1].lapsed = true;
+	poll_at(&f, 2100);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+	done(&f, 2200, HA_EV_LOAD, 0);
+	claim_done(&f, 2210, 0, 5);
+	assert_entered(&f, HA_HOT_STANDBY, HA_MASTER, HA_REASON_ELECTED);
+	assert_polled(&f, 1, HA_MASTER);
+
+	/* And deposed, it says that it is hot only after it has caught up. */
+	record_done(&f, 2220, -ESTALE);
+	assert_entered(&f, HA_MASTER, HA_STANDBY, HA_REASON_DEPOSED);
+	plane_done(&f, 2230);
+	assert_true(has_asked(&f, HA_ACT_LOAD));
+	done(&f, 2240, HA_EV_LOAD, 0);
+	assert_entered(&f, HA_STANDBY, HA_HOT_STANDBY, HA_REASON_LOADED);
+}
+
+static void a_hot_backup_never_claims(void **state)
+{
+	struct fixture f = hot(HA_MODE_HOT_BACKUP);
+
+	(void)state;
+	set_master(&f, "");
+	f.plane.peers[1].lapsed = true;
+	poll_at(&f, 2100);
+	assert_int_equal(f.acts.n, 0);
+	set_switchover(&f, HA_SWITCHOVER_HANDED, "me", "other");
+	done(&f, 2150, HA_EV_LOAD, 0);
+	poll_at(&f, 3100);
+	assert_int_equal(f.acts.n, 0);
+}
+
+static void a_backup_starts_without_a_master_and_a_hot_standby_does_not(void **state)
+{
+	struct fixture backup = started(HA_MODE_HOT_BACKUP, 10);
+	struct fixture f = started(HA_MODE_HOT_STANDBY, 10);
+
+	(void)state;
+	plane_done(&backup, 20);
+	done(&backup, 30, HA_EV_LOAD, 0);
+	assert_entered(&backup, HA_INITIALIZING, HA_HOT_BACKUP, HA_REASON_LOADED);
+	plane_done(&f, 20);
+	assert_entered(&f, HA_INITIALIZING, HA_FAILED, HA_REASON_NO_MASTER);
+}
+
+/* The master at rest with a standby "other" that has beaten @beat times. */
+static struct fixture accompanied(void)
+{
+	struct fixture f = master_at_rest();
+
+	(void)add_peer(&f, "other", HA_STANDBY);
+	return f;
+}
+
+static void a_switchover_that_is_due_is_announced_to_the_best_or_to_the_one_named(void **state)
+{
+	struct fixture best = accompanied(), named = accompanied(), early = accompanied();
+
+	(void)state;
+	add_peer(&best, "better", HA_HOT_STANDBY)->priority = 1;
+	add_peer(&best, "backup", HA_HOT_BACKUP)->priority = 9;
+	set_switchover(&best, HA_SWITCHOVER_PLANNED, "", "");
+	poll_at(&best, 2030);
+	assert_asks_switchover(&best, "better");
+
+	add_peer(&named, "better", HA_HOT_STANDBY)->priority = 1;
+	set_switchover(&named, HA_SWITCHOVER_PLANNED, "other", "");
+	poll_at(&named, 2030);
+	assert_asks_switchover(&named, "other");
+
+	set_switchover(&early, HA_SWITCHOVER_PLANNED, "other", "");
+	early.plane.switchover.due = false;
+	poll_at(&early, 2030);
+	assert_int_equal(early.acts.n, 0);
+}
+
+static void a_switchover_to_a_node_that_cannot_is_cancelled(void **state)
+{
+	static const struct {
+		const char *label, *to;
+		enum ha_state status;
+		bool lapsed;
+	} cases[] = {
+		{"unknown", "nobody", HA_STANDBY, false}, {"backup", "other", HA_HOT_BACKUP, false},
+		{"failed", "other", HA_FAILED, false},    {"lapsed", "other", HA_STANDBY, true},
+		{"itself", "me", HA_STANDBY, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (unsigned announced = 0; announced < 2; announced++) {
+			struct fixture f = accompanied();
+
+			print_message("  %s\n", cases[i].label);
+			f.plane.peers[1].status = cases[i].status;
+			f.plane.peers[1].lapsed = cases[i].lapsed;
+			set_switchover(&f,
+				       announced ? HA_SWITCHOVER_ANNOUNCED : HA_SWITCHOVER_PLANNED,
+				       cases[i].to, announced ? "me" : "");
+			poll_at(&f, 2030);
+			assert_asks_switchover(&f, "");
+			done(&f, 2040, HA_EV_SWITCHOVER, 0);
+			assert_int_equal(f.e.state, HA_MASTER);
+		}
+	}
+}
+
+/* Announced to the master at 2030 ms; the target has heard of it at 2100. */
+static struct fixture handed_over(void)
+{
+	struct fixture f = accompanied();
+
+	set_switchover(&f, HA_SWITCHOVER_ANNOUNCED, "other", "me");
+	poll_at(&f, 2030);
+	assert_int_equal(f.acts.n, 0);
+	f.plane.peers[1].beat++;
+	news(&f, 2100);
+	plane_done(&f, 2110);
+	return f;
+}
+
+static void a_master_lets_go_once_the_target_has_heard_of_it(void **state)
+{
+	struct fixture f = handed_over();
+
+	(void)state;
+	assert_entered(&f, HA_MASTER, HA_STANDBY, HA_REASON_HANDED_OVER);
+	assert_int_equal(f.acts.n, 2);
+	assert_asked(&f, 1, HA_ACT_RELEASE);
+
+	/* Nothing else is done before it is free. */
+	tick(&f, 2120);
+	assert_int_equal(f.acts.n, 0);
+	done(&f, 2130, HA_EV_RELEASE, 0);
+	assert_polled(&f, 0, HA_STANDBY);
+}
+
+static void a_switchover_from_another_master_is_not_ours(void **state)
+{
+	struct fixture f = accompanied();
+
+	(void)state;
+	set_switchover(&f, HA_SWITCHOVER_ANNOUNCED, "other", "third");
+	poll_at(&f, 2030);
+	f.plane.peers[1].beat++;
+	poll_at(&f, 3030);
+	assert_int_equal(f.acts.n, 0);
+	assert_int_equal(f.e.state, HA_MASTER);
+}
+
+static void a_master_whose_target_does_not_claim_takes_the_lease_back_after_a_poll(void **state)
+{
+	struct fixture f = handed_over();
+
+	(void)state;
+	done(&f, 2130, HA_EV_RELEASE, 0);
+	set_master(&f, "");
+	set_switchover(&f, HA_SWITCHOVER_HANDED, "other", "me");
+	f.plane.peers[0].status = HA_STANDBY;
+	f.plane.switchover.age_ms = 1000;
+	record_done(&f, 2140, 0);
+	plane_done(&f, 2150);
+	assert_int_equal(f.acts.n, 0);
+
+	f.plane.switchover.age_ms = 1001;
+	poll_at(&f, 3130);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+	claim_done(&f, 3140, 0, 4);
+	assert_entered(&f, HA_STANDBY, HA_MASTER, HA_REASON_HANDED_BACK);
+}
+
+static void a_target_answers_an_announcement_at_once_and_once(void **state)
+{
+	struct fixture f = left_alone();
+
+	(void)state;
+	set_master(&f, "other");
+	f.plane.peers[1].status = HA_MASTER;
+	f.plane.epoch = 7;
+	set_switchover(&f, HA_SWITCHOVER_ANNOUNCED, "me", "other");
+	plane_done(&f, 1510);
+	assert_polled(&f, 0, HA_STANDBY);
+	record_done(&f, 1520, 0);
+	plane_done(&f, 1530);
+	assert_int_equal(f.acts.n, 0);
+	assert_u64(ha_engine_deadline_ms(&f.e), 2510);
+}
+
+static void what_is_handed_over_is_for_a_timeout_claimed_by_its_target_only(void **state)
+{
+	struct fixture target = left_alone(), third = left_alone();
+	struct fixture hot_target = hot(HA_MODE_HOT_STANDBY);
+
+	(void)state;
+	/* It would not win an election. */
+	add_peer(&target, "better", HA_STANDBY)->priority = 1;
+	set_switchover(&target, HA_SWITCHOVER_HANDED, "me", "other");
+	plane_done(&target, 1510);
+	assert_asked(&target, 0, HA_ACT_CLAIM);
+	claim_done(&target, 1520, 0, 4);
+	assert_entered(&target, HA_STANDBY, HA_MASTER, HA_REASON_HANDED_TO);
+
+	set_master(&hot_target, "");
+	set_switchover(&hot_target, HA_SWITCHOVER_HANDED, "me", "other");
+	poll_at(&hot_target, 2100);
+	claim_done(&hot_target, 2110, 0, 4);
+	assert_entered(&hot_target, HA_HOT_STANDBY, HA_MASTER, HA_REASON_HANDED_TO);
+
+	set_switchover(&third, HA_SWITCHOVER_HANDED, "better", "other");
+	third.plane.switchover.age_ms = 5000;
+	plane_done(&third, 1510);
+	assert_int_equal(third.acts.n, 0);
+	third.plane.switchover.age_ms = 5001;
+	poll_at(&third, 2000);
+	assert_asked(&third, 0, HA_ACT_CLAIM);
+}
+
+static void while_the_plane_is_paused_only_what_is_handed_or_ours_is_claimed(void **state)
+{
+	struct fixture f = left_alone(), target = left_alone(), owner = left_alone();
+
+	(void)state;
+	f.plane.paused = target.plane.paused = owner.plane.paused = true;
+	plane_done(&f, 1510);
+	assert_int_equal(f.acts.n, 0);
+
+	set_switchover(&target, HA_SWITCHOVER_HANDED, "me", "other");
+	plane_done(&target, 1510);
+	assert_asked(&target, 0, HA_ACT_CLAIM);
+
+	set_master(&owner, "me");
+	plane_done(&owner, 1510);
+	assert_asked(&owner, 0, HA_ACT_CLAIM);
+}
+
+static void a_paused_plane_keeps_its_master(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	f.plane.paused = true;
+	poll_at(&f, 2030);
+	assert_int_equal(f.acts.n, 0);
+	assert_u64(f.e.until_ms, 6530);
+}
+
+static void mode_master_in_a_paused_plane_orders_what_it_then_takes(void **state)
+{
+	struct fixture f = starting_master("", HA_MASTER);
+
+	(void)state;
+	f.plane.paused = true;
+	plane_done(&f, 40);
+	assert_asks_switchover(&f, "me");
+	done(&f, 50, HA_EV_SWITCHOVER, 0);
+	set_switchover(&f, HA_SWITCHOVER_HANDED, "me", "");
+	poll_at(&f, 1020);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+	claim_done(&f, 1030, 0, 4);
+	assert_entered(&f, HA_INITIALIZING, HA_MASTER, HA_REASON_MASTER_MODE);
+}
+
+static void mode_master_at_run_time_asks_the_master_to_hand_over(void **state)
+{
+	struct fixture f = left_alone();
+
+	(void)state;
+	set_master(&f, "other");
+	f.plane.peers[1].status = HA_MASTER;
+	plane_done(&f, 1510);
+	set_mode(&f, 1600, HA_MODE_MASTER);
+	record_done(&f, 1610, 0);
+	plane_done(&f, 1620);
+	assert_asks_switchover(&f, "me");
+	done(&f, 1630, HA_EV_SWITCHOVER, 0);
+	assert_int_equal(f.e.state, HA_STANDBY);
+
+	/* While one is under way nobody asks again. */
+	set_switchover(&f, HA_SWITCHOVER_ANNOUNCED, "me", "other");
+	poll_at(&f, 2600);
+	assert_false(has_asked(&f, HA_ACT_SWITCHOVER));
+}
+
+static void mode_master_at_run_time_needs_no_election_and_is_fulfilled_once(void **state)
+{
+	struct fixture f = left_alone(), hot_one = hot(HA_MODE_HOT_STANDBY);
+
+	(void)state;
+	add_peer(&f, "better", HA_STANDBY)->priority = 1;
+	plane_done(&f, 1510);
+	assert_int_equal(f.acts.n, 0);
+	set_mode(&f, 1600, HA_MODE_MASTER);
+	record_done(&f, 1610, 0);
+	plane_done(&f, 1620);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+	claim_done(&f, 1630, 0, 4);
+	assert_entered(&f, HA_STANDBY, HA_MASTER, HA_REASON_MASTER_MODE);
+	assert_false(f.e.wants_master);
+
+	/* What is loaded stays so. */
+	set_master(&hot_one, "");
+	set_mode(&hot_one, 1600, HA_MODE_MASTER);
+	assert_false(has_asked(&hot_one, HA_ACT_UNLOAD));
+	add_peer(&hot_one, "better", HA_STANDBY)->priority = 1;
+	record_done(&hot_one, 1610, 0);
+	plane_done(&hot_one, 1620);
+	claim_done(&hot_one, 1630, 0, 4);
+	assert_entered(&hot_one, HA_HOT_STANDBY, HA_MASTER, HA_REASON_MASTER_MODE);
+}
+
+static void a_hot_standby_takes_back_what_its_target_did_not_claim(void **state)
+{
+	struct fixture f = hot(HA_MODE_HOT_STANDBY);
+
+	(void)state;
+	set_master(&f, "");
+	set_switchover(&f, HA_SWITCHOVER_HANDED, "other", "me");
+	f.plane.switchover.age_ms = 1001;
+	poll_at(&f, 2100);
+	claim_done(&f, 2110, 0, 4);
+	assert_entered(&f, HA_HOT_STANDBY, HA_MASTER, HA_REASON_HANDED_BACK);
+}
+
+/* A node in @state, by whatever way there is. */
+static struct fixture in(enum ha_state state)
+{
+	struct fixture f;
+
+	switch (state) {
+	case HA_INITIALIZING:
+		return starting_master("other", HA_MASTER);
+	case HA_HOT_STANDBY:
+		return hot(HA_MODE_HOT_STANDBY);
+	case HA_HOT_BACKUP:
+		return hot(HA_MODE_HOT_BACKUP);
+	case HA_MASTER:
+		return master_at_rest();
+	case HA_FAILED:
+		return expired();
+	case HA_TERMINATED:
+		f = standby();
+		stop(&f, 1030);
+		return f;
+	case HA_STANDBY:
+	case HA_STATE_MAX_:
+		break;
+	}
+	return standby();
+}
+
+/* Each mode in each state; .now is what it changes at once.  Start rules come with a reading. */
+static void every_mode_can_be_asked_for_in_every_state(void **state)
+{
+	static const struct {
+		enum ha_state from;
+		enum ha_mode mode;
+		enum ha_state now, rest;
+		bool releases;
+	} cases[] = {
+		{HA_INITIALIZING, HA_MODE_AUTO, HA_INITIALIZING, HA_STANDBY, false},
+		{HA_INITIALIZING, HA_MODE_MASTER, HA_INITIALIZING, HA_STANDBY, false},
+		{HA_INITIALIZING, HA_MODE_STANDBY, HA_INITIALIZING, HA_STANDBY, false},
+		{HA_INITIALIZING, HA_MODE_HOT_STANDBY, HA_INITIALIZING, HA_HOT_STANDBY, false},
+		{HA_INITIALIZING, HA_MODE_HOT_BACKUP, HA_INITIALIZING, HA_HOT_BACKUP, false},
+		{HA_INITIALIZING, HA_MODE_DISABLED, HA_FAILED, HA_FAILED, false},
+		{HA_STANDBY, HA_MODE_AUTO, HA_STANDBY, HA_STANDBY, false},
+		{HA_STANDBY, HA_MODE_MASTER, HA_STANDBY, HA_STANDBY, false},
+		{HA_STANDBY, HA_MODE_STANDBY, HA_STANDBY, HA_STANDBY, false},
+		{HA_STANDBY, HA_MODE_HOT_STANDBY, HA_STANDBY, HA_HOT_STANDBY, false},
+		{HA_STANDBY, HA_MODE_HOT_BACKUP, HA_INITIALIZING, HA_HOT_BACKUP, false},
+		{HA_STANDBY, HA_MODE_DISABLED, HA_FAILED, HA_FAILED, false},
+		{HA_HOT_STANDBY, HA_MODE_AUTO, HA_HOT_STANDBY, HA_HOT_STANDBY, false},
+		{HA_HOT_STANDBY, HA_MODE_MASTER, HA_HOT_STANDBY, HA_HOT_STANDBY, false},
+		{HA_HOT_STANDBY, HA_MODE_STANDBY, HA_STANDBY, HA_STANDBY, false},
+		{HA_HOT_STANDBY, HA_MODE_HOT_STANDBY, HA_HOT_STANDBY, HA_HOT_STANDBY, false},
+		{HA_HOT_STANDBY, HA_MODE_HOT_BACKUP, HA_HOT_BACKUP, HA_HOT_BACKUP, false},
+		{HA_HOT_STANDBY, HA_MODE_DISABLED, HA_FAILED, HA_FAILED, false},
+		{HA_HOT_BACKUP, HA_MODE_AUTO, HA_HOT_STANDBY, HA_HOT_STANDBY, false},
+		{HA_HOT_BACKUP, HA_MODE_MASTER, HA_HOT_STANDBY, HA_HOT_STANDBY, false},
+		{HA_HOT_BACKUP, HA_MODE_STANDBY, HA_STANDBY, HA_STANDBY, false},
+		{HA_HOT_BACKUP, HA_MODE_HOT_STANDBY, HA_HOT_STANDBY, HA_HOT_STANDBY, false},
+		{HA_HOT_BACKUP, HA_MODE_HOT_BACKUP, HA_HOT_BACKUP, HA_HOT_BACKUP, false},
+		{HA_HOT_BACKUP, HA_MODE_DISABLED, HA_FAILED, HA_FAILED, false},
+		{HA_MASTER, HA_MODE_AUTO, HA_MASTER, HA_STANDBY, false},
+		{HA_MASTER, HA_MODE_MASTER, HA_MASTER, HA_STANDBY, false},
+		{HA_MASTER, HA_MODE_STANDBY, HA_STANDBY, HA_STANDBY, true},
+		{HA_MASTER, HA_MODE_HOT_STANDBY, HA_STANDBY, HA_HOT_STANDBY, true},
+		{HA_MASTER, HA_MODE_HOT_BACKUP, HA_INITIALIZING, HA_HOT_BACKUP, true},
+		{HA_MASTER, HA_MODE_DISABLED, HA_FAILED, HA_FAILED, false}, /* by its record */
+		{HA_FAILED, HA_MODE_AUTO, HA_INITIALIZING, HA_STANDBY, false},
+		{HA_FAILED, HA_MODE_MASTER, HA_INITIALIZING, HA_STANDBY, false},
+		{HA_FAILED, HA_MODE_STANDBY, HA_INITIALIZING, HA_STANDBY, false},
+		{HA_FAILED, HA_MODE_HOT_STANDBY, HA_INITIALIZING, HA_HOT_STANDBY, false},
+		{HA_FAILED, HA_MODE_HOT_BACKUP, HA_INITIALIZING, HA_HOT_BACKUP, false},
+		{HA_FAILED, HA_MODE_DISABLED, HA_FAILED, HA_FAILED, false},
+		{HA_TERMINATED, HA_MODE_AUTO, HA_TERMINATED, HA_STANDBY, false},
+		{HA_TERMINATED, HA_MODE_DISABLED, HA_TERMINATED, HA_STANDBY, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture f = in(cases[i].from);
+
+		print_message("  %s, mode %u\n", ha_state_name(cases[i].from), cases[i].mode);
+		assert_int_equal(f.e.state, cases[i].from);
+		set_mode(&f, 5600, cases[i].mode);
+		if (cases[i].from == HA_MASTER) {
+			/* Its lease was over by then: ask it in time. */
+			f = in(HA_MASTER);
+			set_mode(&f, 1600, cases[i].mode);
+		}
+		assert_int_equal(f.e.state, cases[i].now);
+		assert_int_equal(f.e.rest, cases[i].rest);
+		assert_int_equal(has_asked(&f, HA_ACT_RELEASE), cases[i].releases);
+	}
+}
+
+static void at_run_time_no_mode_is_refused(void **state)
+{
+	static const enum ha_mode modes[] = {HA_MODE_STANDBY, HA_MODE_HOT_STANDBY, HA_MODE_MASTER};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		struct fixture f = started(HA_MODE_STANDBY, 10);
+
+		plane_done(&f, 20);
+		assert_int_equal(f.e.reason, HA_REASON_NO_MASTER);
+		set_mode(&f, 30, modes[i]);
+		assert_entered(&f, HA_FAILED, HA_INITIALIZING, HA_REASON_MODE);
+		record_done(&f, 40, 0);
+		plane_done(&f, 50);
+		record_done(&f, 60, 0);
+		plane_done(&f, 70);
+		assert_int_equal(f.e.state, HA_STANDBY);
+		assert_int_equal(f.e.reason, HA_REASON_REQUESTED);
+	}
+}
+
+static void a_disabled_node_stays_so_until_another_mode_is_asked_for(void **state)
+{
+	struct fixture f = standby();
+
+	(void)state;
+	set_mode(&f, 1015, HA_MODE_DISABLED);
+	assert_entered(&f, HA_STANDBY, HA_FAILED, HA_REASON_DISABLED);
+	plane_done(&f, 1020);
+	record_done(&f, 1030, 0);
+	plane_done(&f, 1040);
+	poll_at(&f, 2020);
+	assert_int_equal(f.e.state, HA_FAILED);
+	set_mode(&f, 2100, HA_MODE_AUTO);
+	assert_entered(&f, HA_FAILED, HA_INITIALIZING, HA_REASON_MODE);
+}
+
+static void a_demoted_master_may_be_elected_again(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	set_mode(&f, 1100, HA_MODE_STANDBY);
+	assert_entered(&f, HA_MASTER, HA_STANDBY, HA_REASON_MODE);
+	assert_asked(&f, 1, HA_ACT_RELEASE);
+	done(&f, 1110, HA_EV_RELEASE, 0);
+	assert_polled(&f, 0, HA_STANDBY);
+	set_master(&f, "");
+	f.plane.peers[0].status = HA_STANDBY;
+	record_done(&f, 1120, 0);
+	plane_done(&f, 1130);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+}
+
+static void a_claim_that_is_granted_too_late_for_the_mode_is_given_back(void **state)
+{
+	struct fixture f = standby(), unheard = standby();
+
+	(void)state;
+	plane_done(&f, 1020);
+	assert_asked(&f, 0, HA_ACT_CLAIM);
+	set_mode(&f, 1025, HA_MODE_HOT_BACKUP);
+	assert_entered(&f, HA_STANDBY, HA_INITIALIZING, HA_REASON_MODE);
+	claim_done(&f, 1030, 0, 3);
+	assert_asked(&f, 0, HA_ACT_RELEASE);
+
+	plane_done(&unheard, 1020);
+	set_mode(&unheard, 1025, HA_MODE_HOT_BACKUP);
+	claim_done(&unheard, 1030, -ETIMEDOUT, 0);
+	record_done(&unheard, 1040, 0);
+	set_master(&unheard, "me");
+	plane_done(&unheard, 1050);
+	assert_true(has_asked(&unheard, HA_ACT_RELEASE));
+}
+
+static void a_backup_whose_id_was_in_use_begins_anew(void **state)
+{
+	static const enum ha_mode modes[] = {HA_MODE_HOT_BACKUP, HA_MODE_HOT_STANDBY};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f = hot(modes[i]);
+
+		tick(&f, 2100);
+		record_done(&f, 2110, -EACCES);
+		assert_entered(&f, f.acts.v[0].previous, HA_FAILED, HA_REASON_ID_IN_USE);
+		plane_done(&f, 2120);
+		record_done(&f, 2130, 0);
+		plane_done(&f, 2140);
+		assert_entered(&f, HA_FAILED,
+			       modes[i] == HA_MODE_HOT_BACKUP ? HA_INITIALIZING : HA_STANDBY,
+			       HA_REASON_REJOINED);
+	}
+}
+
+static void a_master_removes_records_that_are_long_dead_one_by_one(void **state)
+{
+	struct fixture f = master_at_rest();
+	struct ha_peer *peer;
+
+	(void)state;
+	f.e.cfg.prune_ms = 60000;
+	f.plane.peers[0].age_ms = 90000;
+	peer = add_peer(&f, "young", HA_FAILED);
+	peer->age_ms = 60000;
+	peer = add_peer(&f, "living", HA_STANDBY);
+	peer->age_ms = 70000; /* silent, but not for the timeout that its mount counts */
+	peer = add_peer(&f, "ended", HA_TERMINATED);
+	peer->age_ms = 60001;
+	peer = add_peer(&f, "lapsed", HA_STANDBY);
+	peer->age_ms = 60001;
+	peer->lapsed = true;
+
+	poll_at(&f, 2030);
+	assert_int_equal(f.acts.n, 1);
+	assert_asked(&f, 0, HA_ACT_REMOVE);
+	assert_string_equal(f.acts.v[0].node, "ended");
+	done(&f, 2040, HA_EV_REMOVE, -EBUSY);
+
+	f.e.cfg.prune_ms = 0;
+	poll_at(&f, 3030);
+	assert_int_equal(f.acts.n, 0);
+}
+
+static void what_runs_while_a_node_is_master_may_give_it_up(void **state)
+{
+	struct fixture f = master_at_rest();
+
+	(void)state;
+	step(&f, (struct ha_event){.type = HA_EV_GIVE_UP, .now_ms = 1100});
+	assert_entered(&f, HA_MASTER, HA_FAILED, HA_REASON_COMMAND);
+}
+
+static void a_node_is_stopped_whatever_it_keeps(void **state)
+{
+	static const enum ha_state states[] = {HA_STANDBY, HA_HOT_STANDBY, HA_HOT_BACKUP};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct fixture f = in(states[i]);
+
+		stop(&f, 1200);
+		assert_entered(&f, states[i], HA_TERMINATED, HA_REASON_STOPPED);
+	}
+}
+
+/* The last one: each test above notes where it went. */
+static void every_row_of_the_table_was_walked(void **state)
+{
+	(void)state;
+	for (const struct ha_transition *t = ha_transitions; t->reason != HA_REASON_MAX_; t++) {
+		print_message("  %s to %s: %s\n", ha_state_name(t->from), ha_state_name(t->to),
+			      ha_reason_text(t->reason));
+		assert_true(walked[t->from][t->to][t->reason]);
+	}
+}
+
 static void a_broken_invariant_is_named(void **state)
 {
 	const struct fixture healthy = master_at_rest();
@@ -1018,7 +1725,13 @@ static void a_broken_invariant_is_named(void **state)
 	assert_string_equal(ha_engine_violation(&e), "keeps a lease without being master");
 	e = healthy.e;
 	e.claim_in_flight = true;
-	assert_string_equal(ha_engine_violation(&e), "claims in a state that may not");
+	assert_string_equal(ha_engine_violation(&e), "claims what it has");
+	e = healthy.e;
+	e.release_in_flight = true;
+	assert_string_equal(ha_engine_violation(&e), "is master of what it gives back");
+	e = healthy.e;
+	e.state = e.rest = HA_HOT_STANDBY;
+	assert_string_equal(ha_engine_violation(&e), "is hot and has nothing loaded");
 	e = healthy.e;
 	e.record_in_flight = true;
 	assert_string_equal(ha_engine_violation(&e), "trusts a record that is not answered");
@@ -1078,10 +1791,15 @@ static void only_answers_of_the_rules_are_verdicts(void **state)
 		int status;
 		bool record, plane, claim;
 	} cases[] = {
-		{0, true, true, true},          {-EACCES, true, false, false},
-		{-ESTALE, true, false, true},   {-EBUSY, false, false, true},
-		{-EPERM, false, false, true},   {-ETIMEDOUT, false, false, false},
-		{-EIO, false, false, false},    {-EBADMSG, false, false, false},
+		{0, true, true, true},
+		{-EACCES, true, false, false},
+		{-ESTALE, true, false, true},
+		{-EBUSY, false, false, true},
+		{-EPERM, false, false, true},
+		{-EAGAIN, false, false, true},
+		{-ETIMEDOUT, false, false, false},
+		{-EIO, false, false, false},
+		{-EBADMSG, false, false, false},
 		{-EINVAL, false, false, false},
 	};
 
@@ -1161,6 +1879,7 @@ int main(void)
 		cmocka_unit_test(an_answer_after_the_end_revives_nothing),
 		cmocka_unit_test(
 			an_expired_master_rejoins_when_its_record_is_committed_and_the_plane_read),
+		cmocka_unit_test(a_record_of_the_state_before_lets_nobody_rejoin),
 		cmocka_unit_test(a_node_whose_id_is_in_use_fails_and_comes_back_when_it_may),
 		cmocka_unit_test(a_refused_id_does_not_hide_why_a_node_had_failed_before),
 		cmocka_unit_test(a_failed_node_ignores_that_its_record_was_overtaken),
@@ -1170,12 +1889,42 @@ int main(void)
 		cmocka_unit_test(a_claim_granted_after_the_stop_is_not_used),
 		cmocka_unit_test(a_node_can_be_stopped_in_every_state),
 		cmocka_unit_test(a_lease_that_ran_out_before_the_stop_is_told_as_such),
+		cmocka_unit_test(a_hot_node_says_so_once_all_is_loaded),
+		cmocka_unit_test(a_hot_node_follows_in_each_poll_and_waits_for_no_load),
+		cmocka_unit_test(a_hot_standby_that_is_promoted_loads_nothing),
+		cmocka_unit_test(a_hot_backup_never_claims),
+		cmocka_unit_test(a_backup_starts_without_a_master_and_a_hot_standby_does_not),
+		cmocka_unit_test(
+			a_switchover_that_is_due_is_announced_to_the_best_or_to_the_one_named),
+		cmocka_unit_test(a_switchover_to_a_node_that_cannot_is_cancelled),
+		cmocka_unit_test(a_master_lets_go_once_the_target_has_heard_of_it),
+		cmocka_unit_test(a_switchover_from_another_master_is_not_ours),
+		cmocka_unit_test(
+			a_master_whose_target_does_not_claim_takes_the_lease_back_after_a_poll),
+		cmocka_unit_test(a_target_answers_an_announcement_at_once_and_once),
+		cmocka_unit_test(what_is_handed_over_is_for_a_timeout_claimed_by_its_target_only),
+		cmocka_unit_test(while_the_plane_is_paused_only_what_is_handed_or_ours_is_claimed),
+		cmocka_unit_test(a_paused_plane_keeps_its_master),
+		cmocka_unit_test(mode_master_in_a_paused_plane_orders_what_it_then_takes),
+		cmocka_unit_test(mode_master_at_run_time_asks_the_master_to_hand_over),
+		cmocka_unit_test(mode_master_at_run_time_needs_no_election_and_is_fulfilled_once),
+		cmocka_unit_test(a_hot_standby_takes_back_what_its_target_did_not_claim),
+		cmocka_unit_test(every_mode_can_be_asked_for_in_every_state),
+		cmocka_unit_test(at_run_time_no_mode_is_refused),
+		cmocka_unit_test(a_disabled_node_stays_so_until_another_mode_is_asked_for),
+		cmocka_unit_test(a_demoted_master_may_be_elected_again),
+		cmocka_unit_test(a_claim_that_is_granted_too_late_for_the_mode_is_given_back),
+		cmocka_unit_test(a_backup_whose_id_was_in_use_begins_anew),
+		cmocka_unit_test(a_master_removes_records_that_are_long_dead_one_by_one),
+		cmocka_unit_test(what_runs_while_a_node_is_master_may_give_it_up),
+		cmocka_unit_test(a_node_is_stopped_whatever_it_keeps),
 		cmocka_unit_test(a_broken_invariant_is_named),
 		cmocka_unit_test(states_are_parsed_exactly_as_they_are_named),
 		cmocka_unit_test(modes_are_parsed_in_any_case),
 		cmocka_unit_test(only_answers_of_the_rules_are_verdicts),
 		cmocka_unit_test(only_a_mode_that_cannot_be_had_is_a_refusal),
 		cmocka_unit_test(every_reason_has_words_of_its_own),
+		cmocka_unit_test(every_row_of_the_table_was_walked),
 	};
 
 	return cmocka_run_group_tests_name("ha/engine", tests, NULL, NULL);

@@ -53,7 +53,7 @@ static void the_whole_plane_is_read(void **state)
 	assert_ptr_equal(ha_snapshot_find(s, "a"), &s->nodes[1]);
 	assert_null(ha_snapshot_find(s, "c"));
 
-	ha_snapshot_to_plane(s, "a", &plane);
+	ha_snapshot_to_plane(s, "a", 0, &plane);
 	assert_string_equal(plane.master, "b");
 	assert_u64(plane.epoch, 3);
 	assert_u64(plane.n_peers, 2);
@@ -157,6 +157,35 @@ static struct ha_snapshot *parse_many(unsigned n, unsigned first_dead, const cha
 	return s;
 }
 
+static void orders_are_read_and_a_plan_is_due_by_the_wall_clock(void **state)
+{
+	struct ha_snapshot *s =
+		parse("{" TOP ",\"pausedBy\":\"root@ops\",\"switchover\":{\"phase\":\"planned\","
+		      "\"to\":\"b\",\"from\":null,\"atTimestamp\":5000,\"ageMs\":7}," FREE_LEASE
+		      ",\"nodes\":{}}");
+	struct ha_plane plane;
+
+	(void)state;
+	assert_string_equal(s->paused_by, "root@ops");
+	ha_snapshot_to_plane(s, "a", 4999, &plane);
+	assert_true(plane.paused);
+	assert_int_equal(plane.switchover.phase, HA_SWITCHOVER_PLANNED);
+	assert_string_equal(plane.switchover.to, "b");
+	assert_string_equal(plane.switchover.from, "");
+	assert_u64(plane.switchover.age_ms, 7);
+	assert_false(plane.switchover.due);
+	ha_snapshot_to_plane(s, "a", 5000, &plane);
+	assert_true(plane.switchover.due);
+	ha_snapshot_unref(s);
+
+	/* A mount that knows of none says nothing. */
+	s = parse("{" TOP "," FREE_LEASE ",\"nodes\":{}}");
+	ha_snapshot_to_plane(s, "a", 0, &plane);
+	assert_false(plane.paused);
+	assert_int_equal(plane.switchover.phase, HA_SWITCHOVER_NONE);
+	ha_snapshot_unref(s);
+}
+
 static bool has_peer(const struct ha_plane *plane, const char *id)
 {
 	for (unsigned i = 0; i < plane->n_peers; i++) {
@@ -177,7 +206,7 @@ static void the_dead_are_left_out_first_but_never_master_or_self(void **state)
 	s->nodes[198].lapsed = false;
 	s->nodes[197].lapsed = false;
 	s->nodes[197].record.status = HA_TERMINATED;
-	ha_snapshot_to_plane(s, "n199", &plane);
+	ha_snapshot_to_plane(s, "n199", 0, &plane);
 
 	assert_u64(plane.n_peers, HA_PEERS_MAX);
 	assert_true(has_peer(&plane, "n150"));
@@ -193,6 +222,7 @@ int main(void)
 		cmocka_unit_test(the_whole_plane_is_read),
 		cmocka_unit_test(a_bad_record_does_not_hide_the_others),
 		cmocka_unit_test(a_plane_that_is_not_whole_is_refused_with_the_reason),
+		cmocka_unit_test(orders_are_read_and_a_plan_is_due_by_the_wall_clock),
 		cmocka_unit_test(the_dead_are_left_out_first_but_never_master_or_self),
 	};
 

@@ -101,12 +101,31 @@ static void the_table_counts_from_the_newest_commit(void **state)
 	json_decref(states);
 }
 
+static void below_the_table_stands_what_was_ordered(void **state)
+{
+	json_t *states =
+		parse("{\"ownId\":\"a\",\"masterId\":null,\"nodes\":{},\"pausedBy\":\"root@ops\","
+		      "\"switchover\":{\"phase\":\"planned\",\"to\":null,\"from\":null}}");
+	char *text = NULL;
+	size_t n;
+	FILE *out = open_memstream(&text, &n);
+
+	(void)state;
+	ha_states_print(states, out);
+	(void)fclose(out);
+	assert_non_null(strstr(text, "\npaused by root@ops: nobody becomes master by itself\n"
+				     "switchover planned, to the best\n"));
+	free(text);
+	json_decref(states);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_named_node_with_status_master_is_a_master),
 		cmocka_unit_test(other_answers_are_refused),
 		cmocka_unit_test(the_table_counts_from_the_newest_commit),
+		cmocka_unit_test(below_the_table_stands_what_was_ordered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void a_file_that_is_always_ready_is_looked_at_a_few_times_a_poll_only(voi
 
 	(void)state;
 	make_file();
-	assert_ok(ha_watch_start(root, 8 * LONG_MS, &w));
+	assert_ok(ha_watch_start(root, 32 * LONG_MS, &w));
 	assert_waits(true, -1);
 	assert_news(w);
 	assert_waits(false, LONG_MS);

@@ -101,7 +101,8 @@ static void the_documented_plane_gives_the_documented_keys_in_order_then_ours(vo
 	(void)state;
 	assert_string_equal(text,
 			    DOCUMENTED(",\"priority\":0",
-				       ",\"planeId\":\"pLaNe001\",\"epoch\":3,\"generation\":12"));
+				       ",\"planeId\":\"pLaNe001\",\"epoch\":3,\"generation\":12"
+				       ",\"pausedBy\":null,\"switchover\":null"));
 	free(text);
 }
 
@@ -121,6 +122,8 @@ static void without_the_additions_it_is_the_documented_example(void **state)
 	assert_int_equal(json_object_del(document, "planeId"), 0);
 	assert_int_equal(json_object_del(document, "epoch"), 0);
 	assert_int_equal(json_object_del(document, "generation"), 0);
+	assert_int_equal(json_object_del(document, "pausedBy"), 0);
+	assert_int_equal(json_object_del(document, "switchover"), 0);
 	rest = json_dumps(document, JSON_COMPACT);
 
 	assert_string_equal(rest, DOCUMENTED("", ""));
@@ -142,7 +145,8 @@ static void what_is_not_known_is_null_and_not_left_out(void **state)
 				  "\"a\":{\"nodeId\":\"a\",\"nodeUri\":null,\"status\":\"FAILED\","
 				  "\"localTimestamp\":null,\"remoteTimestamp\":null,"
 				  "\"priority\":-7}},"
-				  "\"links\":{},\"planeId\":null,\"epoch\":0,\"generation\":0}");
+				  "\"links\":{},\"planeId\":null,\"epoch\":0,\"generation\":0"
+				  ",\"pausedBy\":null,\"switchover\":null}");
 	free(text);
 }
 
@@ -153,7 +157,8 @@ static void a_plane_without_nodes_is_a_document_as_well(void **state)
 
 	(void)state;
 	assert_string_equal(text, "{\"ownId\":\"a\",\"masterId\":null,\"nodes\":{},\"links\":{},"
-				  "\"planeId\":null,\"epoch\":0,\"generation\":0}");
+				  "\"planeId\":null,\"epoch\":0,\"generation\":0"
+				  ",\"pausedBy\":null,\"switchover\":null}");
 	free(text);
 }
 
@@ -209,6 +214,21 @@ static void each_failing_allocation_is_reported_and_leaves_nothing_behind(void *
 	free(text);
 }
 
+static void what_was_ordered_is_shown(void **state)
+{
+	const struct rest_plane plane = {.own_id = "a",
+					 .paused_by = "root@ops",
+					 .switchover_phase = "announced",
+					 .switchover_to = "b",
+					 .switchover_from = "a"};
+	char *text = states_of(&plane);
+
+	(void)state;
+	assert_non_null(strstr(text, "\"pausedBy\":\"root@ops\",\"switchover\":{\"phase\":"
+				     "\"announced\",\"to\":\"b\",\"from\":\"a\"}}"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_plane_without_nodes_is_a_document_as_well),
 		cmocka_unit_test(what_json_must_escape_is_escaped),
 		cmocka_unit_test(each_failing_allocation_is_reported_and_leaves_nothing_behind),
+		cmocka_unit_test(what_was_ordered_is_shown),
 	};
 
 	return cmocka_run_group_tests_name("rest/api_ha", tests, NULL, NULL);

@@ -27,7 +27,8 @@
 	"{\"ownId\":\"a\",\"masterId\":\"a\",\"nodes\":{"                                          \
 	"\"a\":{\"nodeId\":\"a\",\"nodeUri\":\"http://a:8081/\",\"status\":\"MASTER\","            \
 	"\"localTimestamp\":1466414301065,\"remoteTimestamp\":1466414301000,\"priority\":0}},"     \
-	"\"links\":{},\"planeId\":\"p\",\"epoch\":1,\"generation\":2}"
+	"\"links\":{},\"planeId\":\"p\",\"epoch\":1,\"generation\":2,\"pausedBy\":null,"           \
+	"\"switchover\":null}"
 
 static const char *fake_state(void *ctx)
 {
