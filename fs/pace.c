@@ -6,7 +6,10 @@
 /* What reading a generation costs, in publications, as long as that is not known. */
 #define READ_TIMES 4
 
-/* The same in looks that find nothing. */
+/* The same of an image. */
+#define READ_IMAGE_TIMES 2
+
+/* What reading a change costs, in looks that find nothing. */
 #define READ_LOOKS 2
 
 static uint64_t at_most(uint64_t us, uint64_t most_us)
@@ -94,6 +97,9 @@ static unsigned turns_ahead(const struct pace *p, bool has_company)
 /* What reading a generation costs. */
 static uint64_t read_us(const struct pace *p)
 {
+	if (p->limits.images_only && !p->has_read) {
+		return READ_IMAGE_TIMES * p->took_us;
+	}
 	return p->read_us ? p->read_us : READ_TIMES * p->took_us;
 }
 
@@ -129,9 +135,10 @@ uint64_t pace_wait_us(const struct pace *p, uint64_t now_us, uint8_t draw)
 	if (has_company && p->turn_us > 0) {
 		/* Many read at the same time. */
 		turn_us = at_most(turn_us, p->turn_us);
-	} else if (!has_company && p->read_us > p->took_us) {
+	} else if (!has_company && (p->read_us != 0 || p->limits.images_only) &&
+		   read_us(p) > p->took_us) {
 		/* Who is new may have to read the whole run, and slower than it was published. */
-		patience_us += PACE_RUN * p->read_us;
+		patience_us += PACE_RUN * read_us(p);
 		turn_us = patience_us;
 	}
 	/* Not for all at once: if nobody comes we want to know. */

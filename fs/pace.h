@@ -35,6 +35,7 @@
 struct pace_limits {
 	uint64_t company_us; /* for how long others count after they were last seen */
 	uint64_t most_us;    /* no wait is longer, and no run lasts longer */
+	bool images_only;    /* every generation is a whole image: reading one takes long as well */
 };
 
 /* Only pace.c writes the fields but .limits, and the owner reads them; else zero. */

@@ -507,7 +507,7 @@ static int await_turn(struct plane *p)
 		pause_us(wait_us < end_us - at_us ? wait_us : end_us - at_us);
 		do {
 			r = look(p);
-		} while (r >= CHAIN_CATCH_UP_MAX && !must_give_up(p));
+		} while (r >= CHAIN_CATCH_UP_MAX && now_us() < end_us && !must_give_up(p));
 	}
 	return r < 0 ? r : 0;
 }
@@ -765,6 +765,7 @@ static int load(struct plane *p, const struct plane_options *o, struct err *rete
 	p->pace.limits = (struct pace_limits){
 		.company_us = p->view->timing.others_ms * 1000,
 		.most_us = p->view->timing.yield_ms * 1000,
+		.images_only = !store_has_changes(p->store),
 	};
 	r = check_timing("heartbeat_timeout", o->timeout_ms, p->view->timing.timeout_ms, reterr);
 	return r < 0 ? r : check_timing("poll_period", o->poll_ms, p->view->timing.poll_ms, reterr);

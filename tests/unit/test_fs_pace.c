@@ -121,6 +121,20 @@ static void where_reading_is_slower_than_publishing_the_gap_is_long(void **state
 	assert_u64(wait_us(&p, now_us), (3 + 2 * PACE_RUN) * TOOK_US);
 }
 
+static void who_has_read_no_image_takes_it_for_slow(void **state)
+{
+	struct pace p = {.limits = limits};
+	uint64_t now_us;
+
+	(void)state;
+	p.limits.images_only = true;
+	pace_looked(&p, 0, 1); /* tells nothing of it */
+	now_us = publish(&p, PACE_RUN, 1000);
+	assert_u64(wait_us(&p, now_us), (3 + 2 * PACE_RUN) * TOOK_US);
+	pace_looked(&p, 1, READ_US);
+	assert_u64(wait_us(&p, now_us), READ_US + TOOK_US);
+}
+
 static void where_publishing_is_slow_a_run_is_short(void **state)
 {
 	struct pace p = {.limits = limits};
@@ -155,7 +169,7 @@ static void of_two_who_race_the_loser_tries_again_at_once_but_not_twice(void **s
 		pace_lost(&p, now_us, now_us + TOOK_US);
 		now_us += TOOK_US;
 		see(&p, 9, now_us);
-		assert_u64(wait_us(&p, now_us), places[i] * 5 * TOOK_US);
+		assert_u64(wait_us(&p, now_us), places[i] * (5 * TOOK_US));
 		assert_u64(pace_wait_us(&p, now_us, 0), 0);
 	}
 	/* The place that was drawn has come. */
@@ -361,6 +375,7 @@ int main(void)
 		cmocka_unit_test(company_that_is_silent_is_forgotten),
 		cmocka_unit_test(a_lone_mount_leaves_a_gap_after_each_run),
 		cmocka_unit_test(where_reading_is_slower_than_publishing_the_gap_is_long),
+		cmocka_unit_test(who_has_read_no_image_takes_it_for_slow),
 		cmocka_unit_test(where_publishing_is_slow_a_run_is_short),
 		cmocka_unit_test(no_wait_is_longer_than_the_most),
 		cmocka_unit_test(of_two_who_race_the_loser_tries_again_at_once_but_not_twice),
