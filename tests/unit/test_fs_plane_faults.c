@@ -206,7 +206,8 @@ static struct request record_of(const char *node, const char *status, size_t n_p
 
 static struct request of_lease(enum request_verb verb, const char *name)
 {
-	struct request req = {.verb = verb, .node = NODE, .timeout_ms = 2 * MOUNT_TIMEOUT_MS};
+	struct request req = {
+		.verb = verb, .node = NODE, .timeout_ms = UINT64_C(2) * MOUNT_TIMEOUT_MS};
 
 	(void)snprintf(req.name, sizeof(req.name), "%s", name);
 	return req;

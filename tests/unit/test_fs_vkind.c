@@ -158,7 +158,8 @@ static void a_second_line_of_a_claim_is_its_reason(void **state)
 	assert_string_equal(q.why, "won over b (lapsed)");
 
 	memset(longest, 'x', sizeof(longest));
-	memcpy(longest, "a\n", 2);
+	longest[0] = 'a';
+	longest[1] = '\n';
 	assert_ok(vkinds[INODE_MASTER].to_request("master", longest, 1 + REQUEST_WHY_BYTES, &q));
 	assert_errno(vkinds[INODE_MASTER].to_request("master", longest, 2 + REQUEST_WHY_BYTES, &q),
 		     EINVAL);

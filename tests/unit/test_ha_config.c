@@ -293,7 +293,7 @@ static void the_command_line_is_stronger_than_properties(void **state)
 	assert_false(o.s.next_free_port);
 	assert_u64(o.s.poll_ms, 500);
 	assert_u64(o.s.timeout_ms, 10000);
-	assert_u64(o.s.prune_ms, 24 * 3600 * 1000);
+	assert_u64(o.s.prune_ms, UINT64_C(24) * 3600 * 1000);
 	assert_null(o.s.node_id);
 	ha_settings_done(&o.s);
 

@@ -64,13 +64,15 @@ static void wait_for_run(void **state, uint64_t want_epoch, pid_t ret[2])
 {
 	const struct scratch *s = *state;
 	char *text = NULL;
-	uint64_t epoch;
+	char *rest;
 
 	while (io_read_file(s->fd, "ran", 100, &text, NULL) < 0) {
 		pause_shortly();
 	}
-	assert_int_equal(sscanf(text, "%" SCNu64 " %d %d", &epoch, &ret[0], &ret[1]), 3);
-	assert_u64(epoch, want_epoch);
+	assert_u64(strtoull(text, &rest, 10), want_epoch);
+	ret[0] = (pid_t)strtol(rest, &rest, 10);
+	ret[1] = (pid_t)strtol(rest, &rest, 10);
+	assert_true(ret[0] > 0 && ret[1] > 0);
 	free(text);
 }
 
@@ -119,7 +121,7 @@ static void the_end_of_the_daemon_ends_it_at_once(void **state)
 	pid_t pids[2];
 
 	/* A grace would be 12,000 s. */
-	start(state, STUBBORN, 1000 * LONG_MS);
+	start(state, STUBBORN, UINT64_C(1000) * LONG_MS);
 	ha_keeper_renew(keeper, clock_boot_ms() + 1000 * (uint64_t)LONG_MS);
 	tell(HA_MASTER, HA_STANDBY, 1);
 	wait_for_run(state, 1, pids);

@@ -35,7 +35,8 @@ static void the_defaults_give_these_bounds(void **state)
 static void what_must_have_ended_comes_before_what_may_begin(void **state)
 {
 	(void)state;
-	for (double timeout_ms = 500; timeout_ms <= 600000; timeout_ms *= 1.07) {
+	for (unsigned whole_ms = 500; whole_ms <= 600000; whole_ms += whole_ms / 15) {
+		const double timeout_ms = whole_ms;
 		struct ha_timing t = {timeout_ms, timeout_ms / 10, timeout_ms / 4, 1};
 		double previous_ms = 0;
 		const enum ha_timing_bound in_order[] = {
