@@ -499,7 +499,10 @@ static int await_turn(struct plane *p)
 		uint64_t wait_us;
 		uint8_t draw = 0;
 
-		(void)getrandom(&draw, sizeof(draw), 0);
+		/* Lots are drawn after lost races only. */
+		if (p->pace.lost > 0) {
+			(void)getrandom(&draw, sizeof(draw), 0);
+		}
 		wait_us = pace_wait_us(&p->pace, at_us, draw);
 		if (wait_us == 0) {
 			return 0;

@@ -140,13 +140,19 @@ def shared_holders_go_together_and_waiters_in_order(world):
     late.end()
 
 
-@check
-def the_file_says_who_holds_it_and_who_waits(world):
+def one_holds_and_one_waits(world):
+    """Each on a mount of its own."""
     mounts = two_mounts(world)
     holder = Flock(mounts[0])
     holder.wait_got()
     waiter = Flock(mounts[1])
     wait_until(lambda: len(waiters(mounts[0])) == 1, PATIENCE_S, "the waiter")
+    return mounts, holder, waiter
+
+
+@check
+def the_file_says_who_holds_it_and_who_waits(world):
+    mounts, holder, waiter = one_holds_and_one_waits(world)
     pattern = re.compile(r'(holds|waits) mode=exclusive mount=(\w+) host="[^"]+" pid=(\d+) command="flock"$')
     for mount in mounts:
         found = [pattern.match(line) for line in lines(mount)]
@@ -178,11 +184,7 @@ def a_killed_holder_is_replaced_at_once(world):
 
 @check
 def a_killed_waiter_is_not_waited_for(world):
-    mounts = two_mounts(world)
-    holder = Flock(mounts[0])
-    holder.wait_got()
-    waiter = Flock(mounts[1])
-    wait_until(lambda: len(waiters(mounts[0])) == 1, PATIENCE_S, "the waiter")
+    mounts, holder, waiter = one_holds_and_one_waits(world)
     waiter.kill()
     wait_until(lambda: not waiters(mounts[0]), PATIENCE_S, "an empty queue")
     holder.end()

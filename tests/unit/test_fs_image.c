@@ -46,15 +46,22 @@ static void assert_loads(struct index *ix, struct image i)
 	assert_string_equal(head.parent, "cafe");
 }
 
-static void an_image_carries_everything(void **state)
+/* Fill one of the pair, and make the other one of its image. */
+static void fill_by_image(struct pair *p)
 {
-	struct pair *p = *state;
 	struct image i;
 
 	pair_fill(p->a);
 	i = image_of(p->a);
 	assert_loads(p->b, i);
 	index_free_bytes(i.bytes);
+}
+
+static void an_image_carries_everything(void **state)
+{
+	struct pair *p = *state;
+
+	fill_by_image(p);
 	pair_assert_same(p->a, p->b);
 }
 
@@ -96,12 +103,8 @@ static void a_dump_is_the_image_without_a_note(void **state)
 static void changes_go_on_after_an_image(void **state)
 {
 	struct pair *p = *state;
-	struct image i;
 
-	pair_fill(p->a);
-	i = image_of(p->a);
-	assert_loads(p->b, i);
-	index_free_bytes(i.bytes);
+	fill_by_image(p);
 	for (int round = 0; round < 2; round++) {
 		assert_ok(index_begin(p->b));
 		assert_ok(index_node_beat(p->b, "a"));
